@@ -553,7 +553,8 @@ extern "C"
 
 	/** charon rekeyed: `to` inherits all that `from` has. */
 	btns_status_t btns_sa_rekey(btns_core_t *core, uint32_t from, uint32_t to);
-	/** The IKE_SA is up, at a wall-clock time in seconds, with charon's SPIs for display. */
+	/** The IKE_SA is up, at a wall-clock time in seconds (0 after a rekey: keep the time there is), with charon's SPIs
+	 * for display. */
 	btns_status_t btns_sa_up(btns_core_t *core, uint32_t sa, uint64_t spi_i, uint64_t spi_r, const btns_addr_t *local,
 							 const btns_addr_t *remote, int64_t when);
 	/** Forget an IKE_SA and its CHILD_SAs. */
@@ -636,6 +637,14 @@ extern "C"
 	btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user);
 	/** Count a refusal. @return TRUE if a log line is due under log_rate; now in seconds of a monotonic clock */
 	bool btns_refused(btns_core_t *core, btns_reason_t reason, int64_t now);
+	/**
+	 * Remember why flagged entries were withheld from a peer or why it is refused: nobody is told unless its
+	 * authentication fails in the end. The first reason stays until btns_sa_take_refusal() or the next
+	 * btns_sa_message().
+	 */
+	void btns_sa_refuse(btns_core_t *core, uint32_t sa, btns_reason_t reason);
+	/** Take the remembered reason, NONE if there is none. */
+	btns_reason_t btns_sa_take_refusal(btns_core_t *core, uint32_t sa);
 	/** What is known of a peer that is being refused; REFUSED if nothing is. */
 	btns_status_t btns_sa_info(btns_core_t *core, uint32_t sa, btns_peer_info_t *out);
 
