@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
+"""Fixtures: `world` is a wire on which a test puts its hosts. Needs root, and touches only namespaces of its own."""
+
+import os
+import re
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from harness import net, paths
+from harness.world import World
+
+
+def pytest_addoption(parser):
+    parser.addoption("--keep", action="store_true", help="keep logs and captures of tests that pass, too")
+
+
+def pytest_sessionstart(session):
+    # a test run that is told to end cleans up as after Ctrl-C
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, "report_" + call.when, outcome.get_result())
+
+
+@pytest.fixture(scope="session")
+def session_folder():
+    if os.geteuid():
+        pytest.exit("the scenarios need root: they make network namespaces", returncode=2)
+    net.sweep()
+    folder = Path(tempfile.mkdtemp(prefix="btns-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def world(request, session_folder):
+    """A wire for the hosts of one test; afterwards nothing of it is left, and every charon ended in good order."""
+    scenario = Path(request.path).parent
+    world = World(scenario, session_folder)
+    name = re.sub(r"[^A-Za-z0-9.=-]+", "_", request.node.name)
+    logs = paths.LOGS / scenario.name / name
+    shutil.rmtree(logs, ignore_errors=True)
+    try:
+        yield world
+        report = getattr(request.node, "report_call", None)
+        failed = report is None or report.failed
+        if failed or request.config.getoption("--keep"):
+            world.keep(logs)
+        if not failed:
+            world.check_alive()
+    except BaseException:
+        world.keep(logs)
+        raise
+    finally:
+        unwell = world.close(logs)
+    if unwell:
+        pytest.fail(f"charon did not end in good order: {unwell}")

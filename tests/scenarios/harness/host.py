@@ -1,0 +1,410 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
+"""A host: a namespace, a folder with its configuration and keys, and a stock charon."""
+
+import dataclasses
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from . import paths
+from .vici import Connection, Events
+
+PLUGINS = (
+    "random nonce openssl pem pkcs1 pkcs8 x509 pubkey revocation constraints gmp hmac sha1 sha2 aes gcm kdf curve25519 "
+    "kernel-libipsec kernel-netlink socket-default"
+).split()
+"""What every charon here loads; vici and btns come last. The rest of Debian's plugins play no part in the tests."""
+
+EVENTS = ("ike-updown", "child-updown", "ike-rekey", "child-rekey", "btns-rejected")
+
+CONFIG = """
+charon-systemd {{
+	load = {plugins}
+}}
+charon {{
+	# the ID of a peer must not tell who is meant when its key is looked for
+	retransmit_timeout = 1
+	retransmit_base = 1.2
+	retransmit_tries = 4
+	delete_rekeyed_delay = 1
+{options}
+	filelog {{
+		charon {{
+			path = {log}
+			default = 1
+			ike = 2
+			cfg = 2
+			lib = 1
+			flush_line = yes
+			ike_name = yes
+			time_format = %H:%M:%S
+			time_add_ms = yes
+		}}
+	}}
+	plugins {{
+		vici {{
+			socket = unix://{socket}
+		}}
+		kernel-libipsec {{
+			load = yes
+		}}
+{plugin_options}
+	}}
+}}
+swanctl {{
+	load = random openssl pem pkcs1 pkcs8 x509 pubkey
+}}
+"""
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of a command that streams charon's log."""
+
+    success: bool
+    error: str
+    log: str
+
+
+def _plugin_folder(session, plugin):
+    """A folder with Debian's plugins and ours, made once a session for each variant of ours."""
+    if not plugin.exists():
+        raise FileNotFoundError(f"{plugin} is missing: build first (ninja -C build)")
+    folder = session / ("plugins-" + plugin.parent.name)
+    if not folder.exists():
+        made = session / (folder.name + ".new")
+        shutil.copytree(paths.STOCK_PLUGINS, made)
+        shutil.copy2(plugin, made / paths.PLUGIN_FILE)
+        made.rename(folder)
+    return folder
+
+
+class Host:
+    """One host with its charon.
+
+    @param plugin	our plugin's file, None for a host that has Debian's plugins only
+    @param options	lines for the charon section of strongswan.conf, as a dict ("fragment_size": 576)
+    @param btns		charon.plugins.btns.*, as a dict
+    """
+
+    def __init__(self, name, namespace, session, folder, addresses, inner, plugin, options, btns, load=()):
+        self.name = name
+        self.namespace = namespace
+        self.session = session
+        self.folder = folder
+        self.addresses = [address.split("/")[0] for address in addresses]
+        self.inner = [address.split("/")[0] for address in inner]
+        self.plugin = plugin
+        self.options = dict(options or {})
+        self.btns = dict(btns or {})
+        self.load = list(load)
+        self.log_path = folder / "charon.log"
+        self.socket_path = folder / "vici"
+        self.swanctl_dir = folder / "swanctl"
+        self.process = None
+        self.events = None
+        for sub in ("private", "pubkey", "x509", "x509ca", "x509crl", "conf.d"):
+            (self.swanctl_dir / sub).mkdir(parents=True, exist_ok=True)
+
+    # what the host has
+
+    @property
+    def address(self):
+        return self.addresses[0]
+
+    def add_file(self, name, text):
+        """Put a file under its swanctl folder: "private/me.pem"."""
+        path = self.swanctl_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def own(self, key, public=True):
+        """Give it its key pair: private/me.pem, and pubkey/me.pem, which `pubkeys = me.pem` names."""
+        self.key = key
+        self.add_file("private/me.pem", key.private_pem)
+        if public:
+            self.add_file("pubkey/me.pem", key.public_pem)
+        return self
+
+    def configure(self, text):
+        """Set its swanctl.conf. Examples can be included as examples/NAME."""
+        self.add_file("swanctl.conf", text)
+        examples = self.swanctl_dir / "examples"
+        if not examples.exists() and paths.EXAMPLES.exists():
+            shutil.copytree(paths.EXAMPLES, examples)
+        return self
+
+    def files(self):
+        """Names of everything it was given, relative to its swanctl folder."""
+        return sorted(
+            str(path.relative_to(self.swanctl_dir))
+            for path in self.swanctl_dir.rglob("*")
+            if path.is_file() and "examples" not in path.parts
+        )
+
+    # charon
+
+    def _write_strongswan_conf(self):
+        plugins = PLUGINS + self.load + ["vici"] + (["btns"] if self.plugin else [])
+
+        def lines(indent, options):
+            return "\n".join("\t" * indent + f"{key} = {value}" for key, value in options.items())
+
+        flat = {key: value for key, value in self.options.items() if not isinstance(value, dict)}
+        nested = {key: value for key, value in self.options.items() if isinstance(value, dict)}
+        sections = dict(nested)
+        if self.btns:
+            sections["btns"] = self.btns
+        plugin_options = "\n".join(
+            f"\t\t{name} {{\n{lines(3, values)}\n\t\t}}" for name, values in sections.items()
+        )
+        (self.folder / "strongswan.conf").write_text(
+            CONFIG.format(plugins=" ".join(plugins), options=lines(1, flat), log=self.log_path, socket=self.socket_path,
+                          plugin_options=plugin_options)
+        )
+
+    def _environment(self):
+        environment = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
+        environment.update(
+            STRONGSWAN_CONF=str(self.folder / "strongswan.conf"), SWANCTL_DIR=str(self.swanctl_dir), LC_ALL="C"
+        )
+        return environment
+
+    def launch(self):
+        """Start charon; ready() waits for it."""
+        self._write_strongswan_conf()
+        command = [str(paths.CHARON)]
+        if self.plugin:
+            folder = _plugin_folder(self.session, self.plugin)
+            bind = f'mount --bind "{folder}" "{paths.STOCK_PLUGINS}" && exec "$0"'
+            command = ["/bin/sh", "-c", bind, str(paths.CHARON)]
+        with open(self.folder / "stderr.log", "wb") as stderr:
+            self.process = self.namespace.popen(
+                command, stdout=stderr, stderr=stderr, stdin=subprocess.DEVNULL, env=self._environment()
+            )
+        return self
+
+    def ready(self, timeout=15, load=True):
+        """Wait until charon answers, and load its swanctl.conf."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.vici = Connection(self.socket_path)
+                break
+            except OSError:
+                assert self.alive(), f"charon of {self.name} ended: {self.log()[-2000:]}"
+                assert time.monotonic() < deadline, f"charon of {self.name} has no vici socket"
+                time.sleep(0.02)
+        self.events = Events(self.socket_path, EVENTS)
+        if load:
+            self.load_all()
+        return self
+
+    def start(self):
+        return self.launch().ready()
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def terminate(self):
+        """Ask charon to end; reap() waits for it."""
+        for closing in (self.events, getattr(self, "vici", None)):
+            if closing:
+                closing.close()
+        self.events = self.vici = None
+        if self.alive():
+            self.process.send_signal(signal.SIGTERM)
+
+    def reap(self, timeout=8):
+        """Exit status of charon, negative for a signal; it is killed at the deadline."""
+        if not self.process:
+            return 0
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+        finally:
+            self.process = None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def wait_log(self, pattern, timeout=10, start=0):
+        """Wait for a line of the log; returns the match."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = re.search(pattern, self.log()[start:])
+            if found:
+                return found
+            assert time.monotonic() < deadline, f"{self.name}: nothing in the log matches {pattern!r}"
+            time.sleep(0.05)
+
+    # swanctl and vici
+
+    def swanctl(self, *args, check=True, timeout=20):
+        result = subprocess.run(
+            ["swanctl", *args, "--uri", f"unix://{self.socket_path}"], capture_output=True, text=True, timeout=timeout,
+            env=self._environment(),
+        )
+        if check:
+            assert result.returncode == 0, f"swanctl {args} on {self.name}: {result.stdout}{result.stderr}"
+        return result
+
+    def load_all(self):
+        return self.swanctl("--load-all", "--noprompt")
+
+    def request(self, command, message=None):
+        return self.vici.request(command, message)[0]
+
+    def stream(self, command, event, message=None):
+        return self.vici.request(command, message, stream=event)[1]
+
+    def command(self, command, message):
+        """Issue a command on a connection of its own, with charon's log of it."""
+        connection = Connection(self.socket_path, timeout=40)
+        try:
+            answer, events = connection.request(command, {"loglevel": "1", **message}, stream="control-log")
+        finally:
+            connection.close()
+        log = "\n".join(event.get("msg", "") for event in events)
+        return Outcome(answer.get("success") == "yes", answer.get("errmsg", ""), log)
+
+    def initiate(self, child, ike=None, timeout=15):
+        """Initiate a CHILD_SA and wait for what becomes of it."""
+        message = {"child": child, "timeout": str(int(timeout * 1000))}
+        if ike:
+            message["ike"] = ike
+        return self.command("initiate", message)
+
+    def sas(self):
+        """IKE_SAs as a list of sections, each with its connection name under "name"."""
+        found = []
+        for event in self.stream("list-sas", "list-sa"):
+            for name, section in event.items():
+                found.append({"name": name, **section})
+        return found
+
+    def sa(self, name):
+        """The one established IKE_SA of a connection."""
+        found = [sa for sa in self.sas() if sa["name"] == name and sa["state"] == "ESTABLISHED"]
+        assert len(found) == 1, f"{self.name} has {len(found)} IKE_SAs of {name}: {self.sas()}"
+        return found[0]
+
+    def wait_until(self, condition, what, timeout=10):
+        """Poll a condition on this host until it holds."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"{self.name}: {what}: not within {timeout} s; {self.sas()}"
+            time.sleep(0.05)
+
+    # the plugin
+
+    def peers(self):
+        return self.stream("btns-list-peers", "btns-peer")
+
+    def pad(self):
+        entries = {}
+        for event in self.stream("btns-list-pad", "btns-pad"):
+            entries.update(event)
+        return entries
+
+    def stats(self):
+        return {key: int(value) for key, value in self.request("btns-stats").items()}
+
+    def rejected(self, code, timeout=5, **fields):
+        """The event btns-rejected with this reason, which the counters must confirm."""
+        event = self.events.wait(
+            "btns-rejected",
+            lambda seen: seen["code"] == code and all(seen.get(key) == value for key, value in fields.items()),
+            timeout,
+        )
+        assert event["reason"], event
+        assert self.stats().get(f"refused-{code}", 0) >= 1, self.stats()
+        assert self.alive()
+        return event
+
+    def close(self):
+        self.terminate()
+        return self.reap()
+
+
+class EchoServer(threading.Thread):
+    """Echoes what it gets, over TCP, on a host."""
+
+    def __init__(self, host, address, port):
+        super().__init__(daemon=True)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.listener = host.namespace.socket(family, socket.SOCK_STREAM)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((address, port))
+        self.listener.listen()
+        self.listener.settimeout(20)
+        self.received = 0
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                peer, _ = self.listener.accept()
+                with peer:
+                    peer.settimeout(10)
+                    while data := peer.recv(65536):
+                        self.received += len(data)
+                        peer.sendall(data)
+        except OSError:
+            pass
+
+    def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+        self.join(2)
+
+
+def transfer(client, server, payload, source=None, destination=None, port=7, timeout=8):
+    """Send a payload from one host's inner address to another's and back, over TCP.
+
+    Returns the octets that came back; they are checked to be the ones sent.
+    """
+    source = source or client.inner[0]
+    destination = destination or server.inner[0]
+    echo = EchoServer(server, destination, port)
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    connection = client.namespace.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        connection.bind((source, 0))
+        connection.connect((destination, port))
+        got = bytearray()
+        sent = 0
+        while len(got) < len(payload):
+            if sent < len(payload):
+                chunk = payload[sent:sent + 8192]
+                connection.sendall(chunk)
+                sent += len(chunk)
+            data = connection.recv(65536)
+            assert data, "the connection ended early"
+            got.extend(data)
+        assert bytes(got) == payload, "what came back is not what was sent"
+        return len(got)
+    finally:
+        connection.close()
+        echo.close()
+
+
+def reaches(client, server, source=None, destination=None, timeout=1.5):
+    """TRUE if a transfer between inner addresses works."""
+    try:
+        transfer(client, server, b"ping", source, destination, timeout=timeout)
+        return True
+    except OSError:
+        return False

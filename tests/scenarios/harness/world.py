@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
+"""Everything one test sets up, and its end."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from . import host as hosts
+from . import paths
+from .capture import Capture
+from .keys import KeyMaker
+from .net import Wire
+
+ADDRESSES = {
+    "left": (["192.0.2.1/24", "2001:db8::1/64"], ["10.66.128.7/32", "fd66:128::7/128"]),
+    "right": (["192.0.2.2/24", "2001:db8::2/64"], ["10.66.0.1/32", "fd66::1/128"]),
+    "third": (["192.0.2.3/24", "2001:db8::3/64"], ["10.66.129.3/32", "fd66:129::3/128"]),
+}
+"""The hosts: addresses on the wire and inner ones, which only ESP may carry. kernel-libipsec cannot protect the IKE end
+points themselves, so the tests' traffic goes between inner addresses."""
+
+MARKER = b"this must never be seen on the wire; "
+
+
+class World:
+    """A wire with hosts on it. Use as a context manager: it ends whatever happens."""
+
+    def __init__(self, scenario=None, session=None, plugin=paths.PLUGIN):
+        self.own_session = tempfile.mkdtemp(prefix="btns-") if session is None else None
+        self.session = Path(session or self.own_session)
+        self.folder = Path(tempfile.mkdtemp(prefix="world-", dir=self.session))
+        self.scenario = scenario
+        self.plugin = plugin
+        self.keys = KeyMaker(self.folder)
+        self.hosts = {}
+        self.captures = []
+        self.wire = Wire()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def host(self, name, conf=None, key=None, plugin=True, options=None, btns=None, start=True, load=()):
+        """Add a host and start its charon.
+
+        @param conf		its swanctl.conf; the scenario's NAME.conf if left out
+        @param key		its key pair, or the type of one to be made; None for none
+        @param plugin	TRUE for ours, FALSE for none, or the file of another variant
+        """
+        addresses, inner = ADDRESSES[name]
+        namespace = self.wire.attach(name, addresses, inner)
+        folder = self.folder / name
+        folder.mkdir()
+        if plugin is True:
+            plugin = self.plugin
+        host = hosts.Host(name, namespace, self.session, folder, addresses, inner, plugin or None, options, btns, load)
+        self.hosts[name] = host
+        if isinstance(key, str):
+            key = self.keys.key(key)
+        if key:
+            host.own(key)
+        if conf is None and self.scenario:
+            conf = (self.scenario / f"{name}.conf").read_text()
+        if conf is not None:
+            host.configure(conf)
+        if start:
+            host.start()
+        return host
+
+    def start(self, *started):
+        """Start several hosts at the same time."""
+        for host in started:
+            host.launch()
+        for host in started:
+            host.ready()
+
+    def pair(self, left="ed25519", right="ed25519", **both):
+        """The usual two hosts, each with a key pair of the given type and the scenario's left.conf and right.conf."""
+        pair = [self.host("left", key=left, start=False, **both), self.host("right", key=right, start=False, **both)]
+        self.start(*pair)
+        return pair
+
+    def capture(self):
+        """Start to listen to the whole wire."""
+        capture = Capture(self.wire.bridge, self.wire.INTERFACE, self.folder / f"wire-{len(self.captures)}.pcap")
+        self.captures.append(capture)
+        return capture
+
+    def check_transfer(self, client, server, size=20000, **where):
+        """Send data through the tunnel and show that the wire carried ESP and nothing of the data."""
+        payload = (MARKER * (size // len(MARKER) + 1))[:size]
+        capture = self.capture()
+        try:
+            hosts.transfer(client, server, payload, **where)
+        finally:
+            capture.stop()
+        capture.assert_esp_only(
+            where.get("ends", (client.address, server.address)), [MARKER], client.inner + server.inner
+        )
+        return capture
+
+    def check_alive(self):
+        for host in self.hosts.values():
+            if host.process:
+                assert host.alive(), f"charon of {host.name} died: {host.log()[-1500:]}"
+
+    def keep(self, folder):
+        """Copy logs, captures and states for whoever wants to know why."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, host in self.hosts.items():
+            for file in ("charon.log", "stderr.log", "strongswan.conf", "swanctl/swanctl.conf"):
+                path = host.folder / file
+                if path.exists():
+                    shutil.copy2(path, folder / f"{name}-{path.name}")
+            if host.alive():
+                try:
+                    state = [host.swanctl(what, check=False, timeout=5).stdout for what in ("--list-sas", "--list-conns")]
+                    (folder / f"{name}-state.txt").write_text("\n".join(state))
+                except Exception as error:
+                    (folder / f"{name}-state.txt").write_text(f"no answer: {error}\n")
+        for capture in self.captures:
+            if capture.path.exists():
+                shutil.copy2(capture.path, folder / capture.path.name)
+
+    def close(self, logs=None):
+        """End all processes, remove all namespaces and files.
+
+        @param logs	where the logs go if a charon does not end well
+        @return		names and exit statuses of such charons
+        """
+        unwell = []
+        try:
+            for capture in self.captures:
+                if capture.process:
+                    capture.process.kill()
+                    capture.process.wait()
+                    capture.process = None
+            for host in self.hosts.values():
+                host.terminate()
+            for host in self.hosts.values():
+                if host.process:
+                    status = host.reap()
+                    if status:
+                        unwell.append((host.name, status))
+            if unwell and logs:
+                self.keep(logs)
+        finally:
+            for host in self.hosts.values():
+                if host.process:
+                    host.process.kill()
+                    host.process.wait()
+                    host.process = None
+            self.wire.close()
+            self.hosts.clear()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if self.own_session:
+                shutil.rmtree(self.own_session, ignore_errors=True)
+        return unwell
