@@ -485,6 +485,9 @@ extern "C"
 		size_t cert_total;
 		/** asserted identity for display, may be empty */
 		const char *asserted_id;
+		/** ANOTHER_AUTH_FOLLOWS is in the message: a BTNS peer's is refused in btns_sa_authorize() with MULTIPLE_ROUNDS
+		 */
+		bool another_follows;
 	} btns_auth_message_t;
 
 	/** Copy what an IKE_AUTH message shows; replaces what an earlier one showed, and disarms. Parses nothing. */
@@ -525,8 +528,6 @@ extern "C"
 		bool pubkey;
 		/** rounds done before this one */
 		unsigned rounds_done;
-		/** ANOTHER_AUTH_FOLLOWS is in the message */
-		bool another_follows;
 		/** fingerprint of the key that verified, from the certificate that our credential set made; NULL if another one
 		 * verified */
 		const uint8_t *verified;
