@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+/**
+ * @defgroup btns_cert btns_cert
+ * A presented key in a certificate_t.
+ * @{ @ingroup btns
+ */
+
+#ifndef BTNS_CERT_H_
+#define BTNS_CERT_H_
+
+#include <daemon.h>
+
+#include "btns/core.h"
+
+/**
+ * Wrap a presented key.
+ *
+ * The certificate is of type CERT_TRUSTED_PUBKEY, its subject is the key's
+ * PUBLICKEY ID from the start. Unlike strongSwan's own raw key certificates it
+ * says that it was not issued by itself: so it stays out of the credential
+ * manager's cache of relations, and the key's strength is noted for the
+ * configured constraints.
+ *
+ * @param key		canonical key
+ * @return			certificate, NULL if strongSwan cannot use the key
+ */
+certificate_t *btns_cert_create(const btns_key_t *key);
+
+/**
+ * Fingerprint of the key in a certificate, if btns_cert_create() made it.
+ *
+ * @param cert		any certificate, may be NULL
+ * @return			BTNS_FINGERPRINT_LEN octets that live as long as cert, or NULL
+ */
+const uint8_t *btns_cert_fingerprint(certificate_t *cert);
+
+/**
+ * Create strongSwan's public key from a canonical one.
+ *
+ * @param key		canonical key
+ * @return			public key, NULL if no plugin can use it
+ */
+public_key_t *btns_cert_public_key(const btns_key_t *key);
+
+#endif /** BTNS_CERT_H_ @}*/

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+#include "btns_convert.h"
+
+/**
+ * Copy an address of one of the two families.
+ */
+static uint8_t copy_addr(chunk_t from, uint8_t to[16])
+{
+	if (from.len != 4 && from.len != 16)
+	{
+		return 0;
+	}
+	memcpy(to, from.ptr, from.len);
+	return from.len == 4 ? 4 : 6;
+}
+
+bool btns_addr_from_host(host_t *host, btns_addr_t *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (host)
+	{
+		out->family = copy_addr(host->get_address(host), out->bytes);
+	}
+	return out->family != 0;
+}
+
+bool btns_ts_from_selector(traffic_selector_t *ts, btns_ts_t *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->family = copy_addr(ts->get_from_address(ts), out->from);
+	if (!out->family ||
+		copy_addr(ts->get_to_address(ts), out->to) != out->family)
+	{
+		return FALSE;
+	}
+	out->protocol = ts->get_protocol(ts);
+	out->from_port = ts->get_from_port(ts);
+	out->to_port = ts->get_to_port(ts);
+	return TRUE;
+}
+
+bool btns_ts_from_list(linked_list_t *list, btns_ts_t *out, size_t max,
+					   size_t *count)
+{
+	enumerator_t *enumerator;
+	traffic_selector_t *ts;
+	bool ok = TRUE;
+
+	*count = 0;
+	enumerator = list->create_enumerator(list);
+	while (enumerator->enumerate(enumerator, &ts))
+	{
+		if (*count < max)
+		{
+			ok = btns_ts_from_selector(ts, &out[*count]) && ok;
+		}
+		(*count)++;
+	}
+	enumerator->destroy(enumerator);
+	return ok && *count <= max;
+}
+
+identification_t *btns_publickey_id(const uint8_t *fingerprint)
+{
+	char text[BTNS_KEY_ID_LEN];
+
+	btns_key_id(fingerprint, text);
+	return identification_create_from_encoding(ID_KEY_ID,
+											   chunk_from_str(text));
+}

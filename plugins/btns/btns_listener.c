@@ -1,0 +1,881 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+#include "btns_listener.h"
+#include "btns_cert.h"
+#include "btns_convert.h"
+#include "btns_own_keys.h"
+
+#include <time.h>
+
+#include <collections/array.h>
+#include <encoding/payloads/auth_payload.h>
+#include <encoding/payloads/cert_payload.h>
+#include <encoding/payloads/id_payload.h>
+#include <encoding/payloads/notify_payload.h>
+
+/**
+ * CERT encoding of a SubjectPublicKeyInfo (RFC 7670), which charon's own enum
+ * does not have.
+ */
+#define ENC_RAW_PUBLIC_KEY 15
+
+/**
+ * AUTH method for NULL authentication (RFC 7619)
+ */
+#define AUTH_METHOD_NULL 13
+
+/**
+ * CERT payloads that charon accepts in one message
+ */
+#define MAX_CERT_PAYLOADS_SENT 8
+
+/**
+ * Virtual IPs of a peer that are looked at
+ */
+#define MAX_HOSTS 8
+
+typedef struct private_btns_listener_t private_btns_listener_t;
+
+/**
+ * Private data of a btns_listener_t.
+ */
+struct private_btns_listener_t {
+
+	/**
+	 * Public interface
+	 */
+	btns_listener_t public;
+
+	/**
+	 * Core
+	 */
+	btns_core_t *core;
+
+	/**
+	 * Worker
+	 */
+	btns_worker_t *worker;
+
+	/**
+	 * Our own public keys, encoded
+	 */
+	btns_own_keys_t *own_keys;
+
+	/**
+	 * Mask of encodings to send
+	 */
+	u_int encodings;
+};
+
+/**
+ * Callback of the core: a BTNS IKE_SA has to go.
+ */
+static void evict_cb(void *user, uint32_t sa, btns_reason_t reason)
+{
+	private_btns_listener_t *this = user;
+
+	this->worker->evict(this->worker, sa, reason);
+}
+
+/**
+ * Classify the AUTH payload of a message.
+ */
+static btns_auth_t get_auth(message_t *message)
+{
+	auth_payload_t *auth;
+
+	auth = (auth_payload_t*)message->get_payload(message, PLV2_AUTH);
+	if (!auth)
+	{
+		return BTNS_AUTH_EAP;
+	}
+	switch ((u_int)auth->get_auth_method(auth))
+	{
+		case AUTH_RSA:
+		case AUTH_ECDSA_256:
+		case AUTH_ECDSA_384:
+		case AUTH_ECDSA_521:
+		case AUTH_DS:
+			return BTNS_AUTH_SIGNATURE;
+		case AUTH_PSK:
+			return BTNS_AUTH_PSK;
+		case AUTH_METHOD_NULL:
+			return BTNS_AUTH_NULL;
+		default:
+			return BTNS_AUTH_OTHER;
+	}
+}
+
+/**
+ * Hand the CERT payloads of an IKE_AUTH message to the core.
+ */
+static void copy_auth_message(private_btns_listener_t *this, ike_sa_t *ike_sa,
+							  message_t *message, id_payload_t *id_payload)
+{
+	btns_cert_t certs[BTNS_CERTS_MAX];
+	btns_auth_message_t copy = {
+		.auth = get_auth(message),
+		.certs = certs,
+		.another_follows =
+					message->get_notify(message, ANOTHER_AUTH_FOLLOWS) != NULL,
+	};
+	char asserted[BTNS_ID_LEN] = "";
+	enumerator_t *enumerator;
+	identification_t *id;
+	payload_t *payload;
+	chunk_t *data;
+
+	btns_addr_from_host(message->get_source(message), &copy.source);
+	id = id_payload->get_identification(id_payload);
+	if (id)
+	{
+		snprintf(asserted, sizeof(asserted), "%Y", id);
+		id->destroy(id);
+	}
+	copy.asserted_id = asserted;
+
+	enumerator = message->create_payload_enumerator(message);
+	while (enumerator->enumerate(enumerator, &payload))
+	{
+		if (payload->get_type(payload) != PLV2_CERTIFICATE)
+		{
+			continue;
+		}
+		copy.cert_total++;
+		if (copy.cert_count < countof(certs))
+		{
+			cert_payload_t *cert = (cert_payload_t*)payload;
+
+			data = payload_get_field(payload, CHUNK_DATA, 0);
+			certs[copy.cert_count].encoding = cert->get_cert_encoding(cert);
+			certs[copy.cert_count++].body = btns_bytes(data ? *data
+															: chunk_empty);
+		}
+	}
+	enumerator->destroy(enumerator);
+	btns_sa_message(this->core, ike_sa->get_unique_id(ike_sa), &copy);
+}
+
+/**
+ * An anonymous responder may not send us elsewhere.
+ */
+static void remove_redirect(message_t *message)
+{
+	notify_payload_t *notify;
+	enumerator_t *enumerator;
+	payload_t *payload;
+
+	enumerator = message->create_payload_enumerator(message);
+	while (enumerator->enumerate(enumerator, &payload))
+	{
+		if (payload->get_type(payload) == PLV2_NOTIFY)
+		{
+			notify = (notify_payload_t*)payload;
+			if (notify->get_notify_type(notify) == REDIRECT)
+			{
+				DBG1(DBG_IKE, "btns: ignoring a redirection by a BTNS peer");
+				message->remove_payload_at(message, enumerator);
+				notify->destroy(notify);
+			}
+		}
+	}
+	enumerator->destroy(enumerator);
+}
+
+/**
+ * Look at a message from the peer.
+ */
+static void incoming(private_btns_listener_t *this, ike_sa_t *ike_sa,
+					 message_t *message)
+{
+	payload_t *id_payload;
+	btns_addr_t source;
+
+	switch (message->get_exchange_type(message))
+	{
+		case IKE_SA_INIT:
+			btns_addr_from_host(message->get_source(message), &source);
+			btns_sa_init(this->core, ike_sa->get_unique_id(ike_sa), &source);
+			break;
+		case IKE_AUTH:
+			id_payload = message->get_payload(message,
+								message->get_request(message) ?
+									PLV2_ID_INITIATOR : PLV2_ID_RESPONDER);
+			if (id_payload)
+			{
+				copy_auth_message(this, ike_sa, message,
+								  (id_payload_t*)id_payload);
+			}
+			break;
+		default:
+			break;
+	}
+	if (message->get_notify(message, REDIRECT) &&
+		btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
+	{
+		remove_redirect(message);
+	}
+}
+
+/**
+ * Count the CERT payloads of a message.
+ */
+static u_int count_certs(message_t *message, bool *x509)
+{
+	enumerator_t *enumerator;
+	cert_payload_t *cert;
+	payload_t *payload;
+	u_int count = 0;
+
+	*x509 = FALSE;
+	enumerator = message->create_payload_enumerator(message);
+	while (enumerator->enumerate(enumerator, &payload))
+	{
+		if (payload->get_type(payload) == PLV2_CERTIFICATE)
+		{
+			cert = (cert_payload_t*)payload;
+			switch ((u_int)cert->get_cert_encoding(cert))
+			{
+				case ENC_X509_SIGNATURE:
+				case ENC_X509_HASH_AND_URL:
+					*x509 = TRUE;
+					break;
+				default:
+					break;
+			}
+			count++;
+		}
+	}
+	enumerator->destroy(enumerator);
+	return count;
+}
+
+/**
+ * Add our bare key in an encoding, if it has that and it is enabled.
+ */
+static void add_key(private_btns_listener_t *this, message_t *message,
+					certificate_t *cert, u_int encoding)
+{
+	chunk_t body;
+
+	if ((this->encodings & (1 << encoding)) &&
+		this->own_keys->get(this->own_keys, cert, encoding, &body))
+	{
+		message->add_payload(message, (payload_t*)
+					cert_payload_create_custom(PLV2_CERTIFICATE, encoding,
+											   body));
+	}
+}
+
+/**
+ * Show our bare key, if we authenticate with a key that charon shows no
+ * certificate for, or to a BTNS peer in any case (RFC 5386, section 2).
+ */
+static void outgoing(private_btns_listener_t *this, ike_sa_t *ike_sa,
+					 message_t *message)
+{
+	certificate_t *cert;
+	auth_cfg_t *auth;
+	bool x509;
+
+	if (message->get_exchange_type(message) != IKE_AUTH ||
+		get_auth(message) != BTNS_AUTH_SIGNATURE)
+	{
+		return;
+	}
+	auth = ike_sa->get_auth_cfg(ike_sa, TRUE);
+	cert = auth->get(auth, AUTH_RULE_SUBJECT_CERT);
+	if (!cert ||
+		count_certs(message, &x509) + 2 > MAX_CERT_PAYLOADS_SENT)
+	{
+		return;
+	}
+	if (cert->get_type(cert) != CERT_TRUSTED_PUBKEY &&
+		!btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
+	{
+		return;
+	}
+	add_key(this, message, cert, ENC_RAW_PUBLIC_KEY);
+	add_key(this, message, cert, ENC_RAW_RSA_KEY);
+}
+
+METHOD(listener_t, message_, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, message_t *message,
+	bool is_incoming, bool plain)
+{
+	if (ike_sa && plain && ike_sa->get_version(ike_sa) == IKEV2)
+	{
+		if (is_incoming)
+		{
+			incoming(this, ike_sa, message);
+		}
+		else
+		{
+			outgoing(this, ike_sa, message);
+		}
+	}
+	return TRUE;
+}
+
+/**
+ * Count the rounds that the peer has done.
+ */
+static u_int count_rounds(ike_sa_t *ike_sa)
+{
+	enumerator_t *enumerator;
+	auth_cfg_t *auth;
+	u_int count = 0;
+
+	enumerator = ike_sa->create_auth_cfg_enumerator(ike_sa, FALSE);
+	while (enumerator->enumerate(enumerator, &auth))
+	{
+		count++;
+	}
+	enumerator->destroy(enumerator);
+	return count;
+}
+
+/**
+ * Take away reserved groups that somebody else has granted: only we vouch for
+ * them.
+ */
+static void strip_groups(auth_cfg_t *auth)
+{
+	enumerator_t *enumerator;
+	identification_t *group;
+	auth_rule_t rule;
+	chunk_t name;
+
+	enumerator = auth->create_enumerator(auth);
+	while (enumerator->enumerate(enumerator, &rule, &group))
+	{
+		if (rule == AUTH_RULE_GROUP)
+		{
+			name = group->get_encoding(group);
+			if (name.len >= 4 && strncasecmp((char*)name.ptr, "btns", 4) == 0)
+			{
+				DBG1(DBG_CFG, "btns: ignoring group '%Y' that is not ours to "
+					 "be granted by others", group);
+				auth->replace(auth, enumerator, AUTH_RULE_GROUP,
+						identification_create_from_encoding(ID_KEY_ID,
+											chunk_from_str("(stripped)")));
+			}
+		}
+	}
+	enumerator->destroy(enumerator);
+}
+
+/**
+ * Make the key the peer's identity, in all three parts: other_id,
+ * AUTH_RULE_IDENTITY, and the subject of the verified certificate, which has it
+ * from the start. Uniqueness, leases, accounting and logs see it from here on.
+ */
+static void coerce_identity(ike_sa_t *ike_sa, auth_cfg_t *auth,
+							const btns_key_t *key)
+{
+	char group[BTNS_KEY_ID_LEN];
+
+	ike_sa->set_other_id(ike_sa, btns_publickey_id(key->fingerprint));
+	auth->add(auth, AUTH_RULE_IDENTITY, btns_publickey_id(key->fingerprint));
+
+	btns_key_id(key->fingerprint, group);
+	auth->add(auth, AUTH_RULE_GROUP, identification_create_from_string("btns"));
+	auth->add(auth, AUTH_RULE_GROUP, identification_create_from_string(group));
+}
+
+/**
+ * Check that all three parts of the identity are the verified key's.
+ */
+static bool is_coerced(private_btns_listener_t *this, ike_sa_t *ike_sa)
+{
+	enumerator_t *enumerator;
+	identification_t *id;
+	certificate_t *cert = NULL;
+	auth_cfg_t *auth;
+	btns_key_t key;
+	bool coerced;
+
+	if (btns_sa_verified_key(this->core, ike_sa->get_unique_id(ike_sa),
+							 &key) != BTNS_STATUS_OK)
+	{
+		return FALSE;
+	}
+	enumerator = ike_sa->create_auth_cfg_enumerator(ike_sa, FALSE);
+	if (enumerator->enumerate(enumerator, &auth))
+	{
+		cert = auth->get(auth, AUTH_RULE_SUBJECT_CERT);
+	}
+	enumerator->destroy(enumerator);
+
+	id = btns_publickey_id(key.fingerprint);
+	coerced = id->equals(id, ike_sa->get_other_id(ike_sa)) &&
+			  id->equals(id, ike_sa->get_other_eap_id(ike_sa)) &&
+			  cert && id->equals(id, cert->get_subject(cert));
+	id->destroy(id);
+	return coerced;
+}
+
+METHOD(listener_t, authorize, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, bool final, bool *success)
+{
+	btns_grant_t grant = {};
+	peer_cfg_t *cfg;
+	auth_cfg_t *auth;
+	uint32_t sa;
+
+	if (!ike_sa)
+	{
+		*success = FALSE;
+		return TRUE;
+	}
+	sa = ike_sa->get_unique_id(ike_sa);
+	cfg = ike_sa->get_peer_cfg(ike_sa);
+	auth = ike_sa->get_auth_cfg(ike_sa, FALSE);
+	if (!final)
+	{
+		strip_groups(auth);
+	}
+	btns_authorize_t facts = {
+		.flag = btns_pad_flag(cfg, NULL),
+		.connection = cfg ? cfg->get_name(cfg) : "",
+		.pubkey = (uintptr_t)auth->get(auth, AUTH_RULE_AUTH_CLASS) ==
+														AUTH_CLASS_PUBKEY,
+		.rounds_done = count_rounds(ike_sa),
+		.verified = btns_cert_fingerprint(auth->get(auth,
+													AUTH_RULE_SUBJECT_CERT)),
+		.final = final,
+		.coerced = final && is_coerced(this, ike_sa),
+	};
+	btns_addr_from_host(ike_sa->get_other_host(ike_sa), &facts.source);
+
+	btns_sa_authorize(this->core, sa, &facts, &grant);
+	if (!grant.allowed)
+	{
+		btns_sa_refuse(this->core, sa, grant.reason);
+		*success = FALSE;
+	}
+	else if (grant.btns && !final)
+	{
+		coerce_identity(ike_sa, auth, &grant.key);
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, alert, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, alert_t alert,
+	va_list args)
+{
+	btns_reason_t reason;
+
+	if (ike_sa && alert == ALERT_PEER_AUTH_FAILED)
+	{
+		reason = btns_sa_take_refusal(this->core,
+									  ike_sa->get_unique_id(ike_sa));
+		if (reason != BTNS_REASON_NONE)
+		{
+			this->worker->reject(this->worker, ike_sa, reason);
+		}
+	}
+	return TRUE;
+}
+
+/**
+ * Collect the addresses that are a peer's: its own and its virtual IPs.
+ */
+static size_t collect_hosts(ike_sa_t *ike_sa, host_t *remote,
+							btns_addr_t *hosts, size_t max)
+{
+	enumerator_t *enumerator;
+	size_t count = 0;
+	host_t *vip;
+
+	if (btns_addr_from_host(remote, &hosts[count]))
+	{
+		count++;
+	}
+	enumerator = ike_sa->create_virtual_ip_enumerator(ike_sa, FALSE);
+	while (count < max && enumerator->enumerate(enumerator, &vip))
+	{
+		if (btns_addr_from_host(vip, &hosts[count]))
+		{
+			count++;
+		}
+	}
+	enumerator->destroy(enumerator);
+	return count;
+}
+
+/**
+ * Tell the core which addresses an authenticated peer holds.
+ */
+static void update_holds(private_btns_listener_t *this, ike_sa_t *ike_sa,
+						 host_t *remote)
+{
+	btns_addr_t hosts[MAX_HOSTS];
+	size_t count;
+
+	count = collect_hosts(ike_sa, remote, hosts, countof(hosts));
+	btns_sa_holds(this->core, ike_sa->get_unique_id(ike_sa), hosts, count,
+				  evict_cb, this);
+}
+
+/**
+ * Describe a CHILD_SA to the core.
+ *
+ * @param local			selectors, BTNS_TS_MAX elements, filled in
+ * @param remote		the same
+ * @param hosts			addresses, MAX_HOSTS elements, filled in
+ * @return				FALSE if it has more than a stranger's may have
+ */
+static bool describe_child(ike_sa_t *ike_sa, child_sa_t *child_sa,
+						   linked_list_t *local_list,
+						   linked_list_t *remote_list, btns_ts_t *local,
+						   btns_ts_t *remote, btns_addr_t *hosts,
+						   btns_child_t *child)
+{
+	peer_cfg_t *cfg = ike_sa->get_peer_cfg(ike_sa);
+	bool fits;
+
+	memset(child, 0, sizeof(*child));
+	child->btns = btns_pad_is_flagged(cfg);
+	child->connection = cfg ? cfg->get_name(cfg) : "";
+	child->child = child_sa->get_unique_id(child_sa);
+	fits = btns_ts_from_list(local_list, local, BTNS_TS_MAX,
+							 &child->local_count);
+	fits = btns_ts_from_list(remote_list, remote, BTNS_TS_MAX,
+							 &child->remote_count) && fits;
+	child->local_count = min(child->local_count, BTNS_TS_MAX);
+	child->remote_count = min(child->remote_count, BTNS_TS_MAX);
+	child->local = local;
+	child->remote = remote;
+	child->host_count = collect_hosts(ike_sa, ike_sa->get_other_host(ike_sa),
+									  hosts, MAX_HOSTS);
+	child->hosts = hosts;
+	return fits;
+}
+
+/**
+ * Empty a list of traffic selectors: this is how a hook says no.
+ */
+static void empty(linked_list_t *list)
+{
+	traffic_selector_t *ts;
+
+	while (list->remove_first(list, (void**)&ts) == SUCCESS)
+	{
+		ts->destroy(ts);
+	}
+}
+
+METHOD(listener_t, narrow, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, child_sa_t *child_sa,
+	narrow_hook_t type, linked_list_t *local, linked_list_t *remote)
+{
+	btns_ts_t local_ts[BTNS_TS_MAX], remote_ts[BTNS_TS_MAX];
+	btns_reason_t reason = BTNS_REASON_CHILD_TOO_MANY;
+	btns_addr_t hosts[MAX_HOSTS];
+	btns_child_t child;
+	bool fits, allowed;
+
+	switch (type)
+	{
+		case NARROW_RESPONDER:
+		case NARROW_RESPONDER_POST:
+		case NARROW_INITIATOR_POST_NOAUTH:
+		case NARROW_INITIATOR_POST_AUTH:
+			break;
+		default:
+			return TRUE;
+	}
+	if (!ike_sa)
+	{
+		empty(local);
+		empty(remote);
+		return TRUE;
+	}
+	if (!local->get_count(local) || !remote->get_count(remote))
+	{	/* charon refuses on its own */
+		return TRUE;
+	}
+	fits = describe_child(ike_sa, child_sa, local, remote, local_ts, remote_ts,
+						  hosts, &child);
+	if (!child.btns && type == NARROW_RESPONDER)
+	{	/* what is final comes with RESPONDER_POST */
+		return TRUE;
+	}
+	child.installing = type != NARROW_RESPONDER;
+	allowed = (fits || !child.btns) &&
+			  btns_child_authorize(this->core, ike_sa->get_unique_id(ike_sa),
+								   &child, evict_cb, this,
+								   &reason) == BTNS_STATUS_OK;
+	if (!allowed && child.btns)
+	{
+		empty(local);
+		empty(remote);
+		this->worker->reject(this->worker, ike_sa, reason);
+	}
+	return TRUE;
+}
+
+/**
+ * Check a CHILD_SA that came up, and put it into the core's index.
+ */
+static void child_up(private_btns_listener_t *this, ike_sa_t *ike_sa,
+					 child_sa_t *child_sa)
+{
+	btns_ts_t local_ts[BTNS_TS_MAX], remote_ts[BTNS_TS_MAX];
+	linked_list_t *local, *remote;
+	btns_addr_t hosts[MAX_HOSTS];
+	btns_reason_t reason = BTNS_REASON_CHILD_TOO_MANY;
+	child_cfg_t *config;
+	btns_child_t child;
+	bool fits;
+
+	local = linked_list_create_from_enumerator(
+						child_sa->create_ts_enumerator(child_sa, TRUE));
+	remote = linked_list_create_from_enumerator(
+						child_sa->create_ts_enumerator(child_sa, FALSE));
+	fits = describe_child(ike_sa, child_sa, local, remote, local_ts, remote_ts,
+						  hosts, &child);
+	config = child_sa->get_config(child_sa);
+	child.mode_mismatch = config->get_mode(config) == MODE_TRANSPORT &&
+						  child_sa->get_mode(child_sa) != MODE_TRANSPORT;
+	if ((!fits && child.btns) ||
+		btns_child_up(this->core, ike_sa->get_unique_id(ike_sa), &child,
+					  evict_cb, this, &reason) != BTNS_STATUS_OK)
+	{
+		if (child.btns)
+		{
+			this->worker->evict(this->worker, ike_sa->get_unique_id(ike_sa),
+								reason);
+		}
+	}
+	local->destroy(local);
+	remote->destroy(remote);
+}
+
+METHOD(listener_t, child_updown, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, child_sa_t *child_sa,
+	bool up)
+{
+	if (ike_sa)
+	{
+		if (up)
+		{
+			child_up(this, ike_sa, child_sa);
+		}
+		else
+		{
+			btns_child_down(this->core, ike_sa->get_unique_id(ike_sa),
+							child_sa->get_unique_id(child_sa));
+		}
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, child_rekey, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, child_sa_t *old,
+	child_sa_t *new)
+{
+	if (ike_sa)
+	{
+		child_up(this, ike_sa, new);
+		btns_child_down(this->core, ike_sa->get_unique_id(ike_sa),
+						old->get_unique_id(old));
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, children_migrate, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, ike_sa_id_t *new,
+	uint32_t unique)
+{
+	enumerator_t *enumerator;
+	child_sa_t *child_sa;
+
+	if (ike_sa && !new)
+	{	/* IKEv1 reauthentication, these are authenticated peers' */
+		enumerator = ike_sa->create_child_sa_enumerator(ike_sa);
+		while (enumerator->enumerate(enumerator, &child_sa))
+		{
+			child_up(this, ike_sa, child_sa);
+		}
+		enumerator->destroy(enumerator);
+	}
+	return TRUE;
+}
+
+/**
+ * Tell the core how to show an IKE_SA that is up.
+ */
+static void sa_up(private_btns_listener_t *this, ike_sa_t *ike_sa,
+				  int64_t since)
+{
+	ike_sa_id_t *id = ike_sa->get_id(ike_sa);
+	btns_addr_t local, remote;
+
+	if (btns_sa_is_btns(this->core, ike_sa->get_unique_id(ike_sa)))
+	{
+		btns_addr_from_host(ike_sa->get_my_host(ike_sa), &local);
+		btns_addr_from_host(ike_sa->get_other_host(ike_sa), &remote);
+		btns_sa_up(this->core, ike_sa->get_unique_id(ike_sa),
+				   be64toh(id->get_initiator_spi(id)),
+				   be64toh(id->get_responder_spi(id)), &local, &remote, since);
+	}
+	else if (!btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
+	{
+		update_holds(this, ike_sa, ike_sa->get_other_host(ike_sa));
+	}
+}
+
+METHOD(listener_t, ike_updown, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, bool up)
+{
+	if (ike_sa && up)
+	{
+		sa_up(this, ike_sa, time(NULL));
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, ike_rekey, bool,
+	private_btns_listener_t *this, ike_sa_t *old, ike_sa_t *new)
+{
+	if (old && new)
+	{
+		btns_sa_rekey(this->core, old->get_unique_id(old),
+					  new->get_unique_id(new));
+		sa_up(this, new, 0);
+		if (btns_pad_is_flagged(new->get_peer_cfg(new)) &&
+			!btns_sa_is_btns(this->core, new->get_unique_id(new)))
+		{
+			this->worker->evict(this->worker, new->get_unique_id(new),
+								BTNS_REASON_SA_UNKNOWN);
+		}
+	}
+	return TRUE;
+}
+
+/**
+ * Take the CHILD_SAs of an IKE_SA out of the kernel at once.
+ */
+static void destroy_children(private_btns_listener_t *this, ike_sa_t *ike_sa)
+{
+	enumerator_t *enumerator;
+	child_sa_t *child_sa;
+	array_t *children;
+
+	children = array_create(0, 0);
+	enumerator = ike_sa->create_child_sa_enumerator(ike_sa);
+	while (enumerator->enumerate(enumerator, &child_sa))
+	{
+		array_insert(children, ARRAY_TAIL, child_sa);
+	}
+	enumerator->destroy(enumerator);
+
+	while (array_remove(children, ARRAY_HEAD, &child_sa))
+	{
+		btns_child_down(this->core, ike_sa->get_unique_id(ike_sa),
+						child_sa->get_unique_id(child_sa));
+		ike_sa->destroy_child_sa(ike_sa, child_sa->get_protocol(child_sa),
+								 child_sa->get_spi(child_sa, TRUE));
+	}
+	array_destroy(children);
+}
+
+METHOD(listener_t, ike_update, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, host_t *local,
+	host_t *remote)
+{
+	host_t *other;
+
+	if (!ike_sa)
+	{
+		return TRUE;
+	}
+	other = ike_sa->get_other_host(ike_sa);
+	if (btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
+	{
+		/* ports change with NAT traversal, and before a peer is up its address
+		 * is compared in authorize() */
+		if (!other->ip_equals(other, remote) &&
+			ike_sa->get_state(ike_sa) != IKE_CREATED &&
+			ike_sa->get_state(ike_sa) != IKE_CONNECTING)
+		{
+			destroy_children(this, ike_sa);
+			this->worker->evict(this->worker, ike_sa->get_unique_id(ike_sa),
+								BTNS_REASON_MOVED);
+		}
+	}
+	else if (ike_sa->get_state(ike_sa) == IKE_ESTABLISHED)
+	{
+		update_holds(this, ike_sa, remote);
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, assign_vips, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, bool assign)
+{
+	if (ike_sa && assign && !btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
+	{
+		update_holds(this, ike_sa, ike_sa->get_other_host(ike_sa));
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, ike_state_change, bool,
+	private_btns_listener_t *this, ike_sa_t *ike_sa, ike_sa_state_t state)
+{
+	if (ike_sa && state == IKE_DESTROYING)
+	{
+		btns_sa_drop(this->core, ike_sa->get_unique_id(ike_sa));
+	}
+	return TRUE;
+}
+
+METHOD(btns_listener_t, set_encodings, void,
+	private_btns_listener_t *this, u_int encodings)
+{
+	this->encodings = encodings;
+}
+
+METHOD(btns_listener_t, destroy, void,
+	private_btns_listener_t *this)
+{
+	this->own_keys->destroy(this->own_keys);
+	free(this);
+}
+
+/*
+ * Described in header.
+ */
+btns_listener_t *btns_listener_create(btns_core_t *core, btns_worker_t *worker)
+{
+	private_btns_listener_t *this;
+
+	INIT(this,
+		.public = {
+			.listener = {
+				.alert = _alert,
+				.ike_state_change = _ike_state_change,
+				.message = _message_,
+				.ike_updown = _ike_updown,
+				.ike_rekey = _ike_rekey,
+				.ike_update = _ike_update,
+				.child_updown = _child_updown,
+				.child_rekey = _child_rekey,
+				.children_migrate = _children_migrate,
+				.authorize = _authorize,
+				.narrow = _narrow,
+				.assign_vips = _assign_vips,
+			},
+			.set_encodings = _set_encodings,
+			.destroy = _destroy,
+		},
+		.core = core,
+		.worker = worker,
+		.own_keys = btns_own_keys_create(),
+	);
+	return &this->public;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+#include "btns_options.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+/**
+ * A word in an option and the bit it stands for.
+ */
+typedef struct {
+	char *word;
+	u_int bit;
+} word_t;
+
+static const word_t encodings[] = {
+	{ "spki", 1u << BTNS_ENCODING_SPKI },
+	{ "pkcs1", 1u << BTNS_ENCODING_PKCS1 },
+	{ "x509", 1u << BTNS_ENCODING_X509 },
+	{ NULL, 0 },
+};
+
+static const word_t key_types[] = {
+	{ "rsa", 1u << BTNS_KEY_RSA },
+	{ "ecdsa", 1u << BTNS_KEY_ECDSA },
+	{ "ed25519", 1u << BTNS_KEY_ED25519 },
+	{ "ed448", 1u << BTNS_KEY_ED448 },
+	{ NULL, 0 },
+};
+
+/**
+ * Get an option's text, NULL if it is not set or empty.
+ */
+static char *get_text(char *name)
+{
+	char *value;
+
+	value = lib->settings->get_str(lib->settings, "%s.plugins.btns.%s", NULL,
+								   lib->ns, name);
+	return value && *value ? value : NULL;
+}
+
+/**
+ * Say that a value is not understood.
+ */
+static bool invalid(char *name, char *value)
+{
+	DBG1(DBG_CFG, "btns: invalid value '%s' for %s.plugins.btns.%s, no "
+		 "stranger is admitted", value, lib->ns, name);
+	return FALSE;
+}
+
+/**
+ * Read a list of words.
+ */
+static bool get_mask(char *name, const word_t *words, u_int *mask)
+{
+	enumerator_t *enumerator;
+	char *value, *token;
+	bool ok = TRUE;
+	int i;
+
+	value = get_text(name);
+	if (!value)
+	{
+		return TRUE;
+	}
+	*mask = 0;
+	enumerator = enumerator_create_token(value, ", ", " ");
+	while (enumerator->enumerate(enumerator, &token))
+	{
+		if (!*token)
+		{
+			continue;
+		}
+		for (i = 0; words[i].word; i++)
+		{
+			if (strcaseeq(words[i].word, token))
+			{
+				*mask |= words[i].bit;
+				break;
+			}
+		}
+		if (!words[i].word)
+		{
+			ok = invalid(name, token);
+		}
+	}
+	enumerator->destroy(enumerator);
+	return ok && (*mask || invalid(name, value));
+}
+
+/**
+ * Read a number.
+ */
+static bool get_number(char *name, u_int min, u_int max, u_int *number)
+{
+	unsigned long value;
+	char *text, *end;
+
+	text = get_text(name);
+	if (!text)
+	{
+		return TRUE;
+	}
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (!isdigit((u_char)*text) || *end || errno || value < min || value > max)
+	{
+		return invalid(name, text);
+	}
+	*number = value;
+	return TRUE;
+}
+
+/**
+ * Read the reserved ranges.
+ */
+static bool get_reserve(btns_settings_t *settings)
+{
+	enumerator_t *enumerator;
+	char *value, *token;
+	bool ok = TRUE;
+
+	value = get_text("reserve");
+	if (!value)
+	{
+		return TRUE;
+	}
+	enumerator = enumerator_create_token(value, ", ", " ");
+	while (enumerator->enumerate(enumerator, &token))
+	{
+		if (!*token)
+		{
+			continue;
+		}
+		if (settings->core.reserve_count == BTNS_RESERVE_MAX ||
+			btns_range_parse(token,
+						&settings->reserve[settings->core.reserve_count]) !=
+															BTNS_STATUS_OK)
+		{
+			ok = invalid("reserve", token);
+			break;
+		}
+		settings->core.reserve_count++;
+	}
+	enumerator->destroy(enumerator);
+	return ok;
+}
+
+/*
+ * Described in header.
+ */
+bool btns_options_read(btns_settings_t *settings)
+{
+	btns_options_t *core = &settings->core;
+	bool ok;
+
+	memset(settings, 0, sizeof(*settings));
+	btns_options_default(core);
+	core->reserve = settings->reserve;
+	core->reserve_count = 0;
+
+	ok = get_mask("encodings", encodings, &core->keys.encodings);
+	ok = get_mask("key_types", key_types, &core->keys.types) && ok;
+	ok = get_number("rsa_min", 2048, 8192, &core->keys.rsa_min) && ok;
+	ok = get_number("max_peers", 0, 50000, &core->max_peers) && ok;
+	ok = get_number("max_peers_per_source", 0, 50000,
+					&core->max_peers_per_source) && ok;
+	ok = get_number("max_children", 1, 1000, &core->max_children) && ok;
+	ok = get_number("log_rate", 0, 1000, &core->log_rate) && ok;
+	ok = get_reserve(settings) && ok;
+	if (!ok)
+	{
+		core->max_peers = 0;
+	}
+	return ok;
+}

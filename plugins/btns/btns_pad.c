@@ -1,0 +1,927 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+#include "btns_pad.h"
+#include "btns_convert.h"
+#include "btns_vouch.h"
+
+#include <collections/array.h>
+#include <threading/mutex.h>
+
+typedef struct private_btns_pad_t private_btns_pad_t;
+typedef struct entry_t entry_t;
+typedef struct view_t view_t;
+
+/**
+ * One peer configuration of a view.
+ */
+struct entry_t {
+
+	/**
+	 * Peer configuration, with a reference: so its address is not reused
+	 */
+	peer_cfg_t *cfg;
+
+	/**
+	 * child_cfg_t*, with references, as they were
+	 */
+	array_t *children;
+
+	/**
+	 * What its groups make of it
+	 */
+	btns_flag_t flag;
+
+	/**
+	 * Pinned key for BTNS_FLAG_KEY
+	 */
+	uint8_t key[BTNS_FINGERPRINT_LEN];
+
+	/**
+	 * Whether the linter lets it pass
+	 */
+	bool usable;
+};
+
+/**
+ * All peer configurations at one time. Immutable.
+ */
+struct view_t {
+
+	/**
+	 * entry_t, in charon's order
+	 */
+	array_t *entries;
+
+	/**
+	 * The host's own addresses, host_t*
+	 */
+	array_t *addrs;
+
+	/**
+	 * Reference count
+	 */
+	refcount_t ref;
+};
+
+/**
+ * Private data of a btns_pad_t.
+ */
+struct private_btns_pad_t {
+
+	/**
+	 * Public interface
+	 */
+	btns_pad_t public;
+
+	/**
+	 * Core
+	 */
+	btns_core_t *core;
+
+	/**
+	 * charon's own backend manager
+	 */
+	backend_manager_t *inner;
+
+	/**
+	 * The view that the core knows, NULL before the first one
+	 */
+	view_t *view;
+
+	/**
+	 * Lock for view. Never held while a backend is called.
+	 */
+	mutex_t *mutex;
+};
+
+CALLBACK(destroy_child, void,
+	child_cfg_t *child, int idx, void *user)
+{
+	child->destroy(child);
+}
+
+CALLBACK(destroy_entry, void,
+	entry_t *entry, int idx, void *user)
+{
+	array_destroy_function(entry->children, (void*)destroy_child, NULL);
+	entry->cfg->destroy(entry->cfg);
+}
+
+/**
+ * Release a reference to a view.
+ */
+static void view_put(view_t *view)
+{
+	if (view && ref_put(&view->ref))
+	{
+		array_destroy_function(view->entries, (void*)destroy_entry, NULL);
+		array_destroy_offset(view->addrs, offsetof(host_t, destroy));
+		free(view);
+	}
+}
+
+/**
+ * Get a reference to the view in force, may be NULL.
+ */
+static view_t *view_get(private_btns_pad_t *this)
+{
+	view_t *view;
+
+	this->mutex->lock(this->mutex);
+	view = this->view;
+	if (view)
+	{
+		ref_get(&view->ref);
+	}
+	this->mutex->unlock(this->mutex);
+	return view;
+}
+
+/**
+ * TRUE if a group could be one of ours: whatever starts with btns.
+ */
+static bool maybe_reserved(chunk_t group)
+{
+	return group.len >= 4 && strncasecmp((char*)group.ptr, "btns", 4) == 0;
+}
+
+/**
+ * Groups and other properties of the rounds of a peer_cfg, in plain types.
+ */
+typedef struct {
+	btns_round_t *rounds;
+	u_int count;
+} rounds_t;
+
+static void rounds_destroy(rounds_t *this)
+{
+	u_int i;
+	size_t j;
+
+	for (i = 0; i < this->count; i++)
+	{
+		for (j = 0; j < this->rounds[i].group_count; j++)
+		{
+			free((char*)this->rounds[i].groups[j]);
+		}
+		free((void*)this->rounds[i].groups);
+	}
+	free(this->rounds);
+}
+
+/**
+ * Collect the properties of one round.
+ */
+static void collect_round(auth_cfg_t *auth, btns_round_t *round)
+{
+	enumerator_t *enumerator;
+	identification_t *id;
+	auth_rule_t rule;
+	const char **groups = NULL;
+	chunk_t encoding;
+	void *value;
+
+	memset(round, 0, sizeof(*round));
+	switch ((uintptr_t)auth->get(auth, AUTH_RULE_AUTH_CLASS))
+	{
+		case AUTH_CLASS_ANY:
+			round->auth = BTNS_CLASS_ANY;
+			break;
+		case AUTH_CLASS_PUBKEY:
+			round->auth = BTNS_CLASS_PUBKEY;
+			break;
+		case AUTH_CLASS_PSK:
+			round->auth = BTNS_CLASS_PSK;
+			break;
+		case AUTH_CLASS_EAP:
+			round->auth = BTNS_CLASS_EAP;
+			break;
+		default:
+			round->auth = BTNS_CLASS_OTHER;
+			break;
+	}
+	id = auth->get(auth, AUTH_RULE_IDENTITY);
+	round->any_id = !id || id->get_type(id) == ID_ANY;
+
+	enumerator = auth->create_enumerator(auth);
+	while (enumerator->enumerate(enumerator, &rule, &value))
+	{
+		switch (rule)
+		{
+			case AUTH_RULE_CA_CERT:
+			case AUTH_RULE_CA_IDENTITY:
+			case AUTH_RULE_IM_CERT:
+				round->cacerts = TRUE;
+				break;
+			case AUTH_RULE_SUBJECT_CERT:
+				round->certs = TRUE;
+				break;
+			case AUTH_RULE_GROUP:
+				id = value;
+				encoding = id->get_encoding(id);
+				groups = realloc(groups, (round->group_count + 1) *
+												sizeof(*groups));
+				groups[round->group_count++] = strndup((char*)encoding.ptr,
+													   encoding.len);
+				break;
+			default:
+				break;
+		}
+	}
+	enumerator->destroy(enumerator);
+	round->groups = groups;
+}
+
+/**
+ * Collect the remote rounds of a peer_cfg.
+ */
+static void collect_rounds(peer_cfg_t *cfg, rounds_t *this)
+{
+	enumerator_t *enumerator;
+	auth_cfg_t *auth;
+
+	memset(this, 0, sizeof(*this));
+	enumerator = cfg->create_auth_cfg_enumerator(cfg, FALSE);
+	while (enumerator->enumerate(enumerator, &auth))
+	{
+		this->rounds = realloc(this->rounds,
+							   (this->count + 1) * sizeof(*this->rounds));
+		collect_round(auth, &this->rounds[this->count++]);
+	}
+	enumerator->destroy(enumerator);
+}
+
+/*
+ * Described in header.
+ */
+btns_flag_t btns_pad_flag(peer_cfg_t *cfg, uint8_t *key)
+{
+	uint8_t ignored[BTNS_FINGERPRINT_LEN];
+	enumerator_t *rounds, *rules;
+	identification_t *id;
+	auth_cfg_t *auth;
+	auth_rule_t rule;
+	btns_flag_t flag;
+	rounds_t collected;
+	bool maybe = FALSE;
+
+	if (!cfg)
+	{
+		return BTNS_FLAG_NONE;
+	}
+	rounds = cfg->create_auth_cfg_enumerator(cfg, FALSE);
+	while (!maybe && rounds->enumerate(rounds, &auth))
+	{
+		rules = auth->create_enumerator(auth);
+		while (!maybe && rules->enumerate(rules, &rule, &id))
+		{
+			maybe = rule == AUTH_RULE_GROUP &&
+					maybe_reserved(id->get_encoding(id));
+		}
+		rules->destroy(rules);
+	}
+	rounds->destroy(rounds);
+	if (!maybe)
+	{
+		return BTNS_FLAG_NONE;
+	}
+	collect_rounds(cfg, &collected);
+	flag = btns_entry_flag(&(btns_entry_t){
+				.name = cfg->get_name(cfg),
+				.rounds = collected.rounds,
+				.round_count = collected.count,
+			}, key ?: ignored);
+	rounds_destroy(&collected);
+	return flag;
+}
+
+/**
+ * Take references to all peer and child configurations.
+ */
+static view_t *view_create(private_btns_pad_t *this)
+{
+	enumerator_t *enumerator, *children;
+	entry_t entry, *current;
+	child_cfg_t *child;
+	peer_cfg_t *cfg;
+	view_t *view;
+	int i;
+
+	INIT(view,
+		.entries = array_create(sizeof(entry_t), 0),
+		.addrs = array_create(0, 0),
+		.ref = 1,
+	);
+	enumerator = this->inner->create_peer_cfg_enumerator(this->inner, NULL,
+												NULL, NULL, NULL, IKE_ANY);
+	while (enumerator->enumerate(enumerator, &cfg))
+	{
+		memset(&entry, 0, sizeof(entry));
+		entry.cfg = cfg->get_ref(cfg);
+		entry.children = array_create(0, 0);
+		array_insert(view->entries, ARRAY_TAIL, &entry);
+	}
+	enumerator->destroy(enumerator);
+
+	for (i = 0; i < array_count(view->entries); i++)
+	{
+		array_get(view->entries, i, &current);
+		children = current->cfg->create_child_cfg_enumerator(current->cfg);
+		while (children->enumerate(children, &child))
+		{
+			array_insert(current->children, ARRAY_TAIL, child->get_ref(child));
+		}
+		children->destroy(children);
+	}
+	return view;
+}
+
+/**
+ * Add the host's own addresses to a view.
+ */
+static void view_add_addresses(view_t *view)
+{
+	enumerator_t *enumerator;
+	host_t *host;
+
+	enumerator = charon->kernel->create_address_enumerator(charon->kernel,
+														   ADDR_TYPE_ALL);
+	while (enumerator->enumerate(enumerator, &host))
+	{
+		array_insert(view->addrs, ARRAY_TAIL, host->clone(host));
+	}
+	enumerator->destroy(enumerator);
+}
+
+/**
+ * Compare the addresses of two views.
+ */
+static bool same_addresses(view_t *a, view_t *b)
+{
+	host_t *x, *y;
+	int i;
+
+	if (array_count(a->addrs) != array_count(b->addrs))
+	{
+		return FALSE;
+	}
+	for (i = 0; i < array_count(a->addrs); i++)
+	{
+		array_get(a->addrs, i, &x);
+		array_get(b->addrs, i, &y);
+		if (!x->ip_equals(x, y))
+		{
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+/**
+ * Compare the objects in two views: as both hold references, equal pointers
+ * are the same configuration.
+ */
+static bool same_configs(view_t *a, view_t *b)
+{
+	child_cfg_t *child_a, *child_b;
+	entry_t *x, *y;
+	int i, j;
+
+	if (array_count(a->entries) != array_count(b->entries))
+	{
+		return FALSE;
+	}
+	for (i = 0; i < array_count(a->entries); i++)
+	{
+		array_get(a->entries, i, &x);
+		array_get(b->entries, i, &y);
+		if (x->cfg != y->cfg ||
+			array_count(x->children) != array_count(y->children))
+		{
+			return FALSE;
+		}
+		for (j = 0; j < array_count(x->children); j++)
+		{
+			array_get(x->children, j, &child_a);
+			array_get(y->children, j, &child_b);
+			if (child_a != child_b)
+			{
+				return FALSE;
+			}
+		}
+	}
+	return TRUE;
+}
+
+/**
+ * Append the selectors of one side of a child configuration, but dynamic ones.
+ */
+static void collect_ts(child_cfg_t *child, bool local, btns_ts_t **ts,
+					   size_t *count)
+{
+	linked_list_t *list;
+	traffic_selector_t *current;
+
+	list = child->get_traffic_selectors(child, local, NULL, NULL, FALSE);
+	while (list->remove_first(list, (void**)&current) == SUCCESS)
+	{
+		if (!current->is_dynamic(current))
+		{
+			*ts = realloc(*ts, (*count + 1) * sizeof(**ts));
+			if (btns_ts_from_selector(current, &(*ts)[*count]))
+			{
+				(*count)++;
+			}
+		}
+		current->destroy(current);
+	}
+	list->destroy(list);
+}
+
+/**
+ * Collect the literal addresses of a list like "192.0.2.1, 10.0.0.0/8, %any".
+ *
+ * @return			TRUE if the list covers all addresses
+ */
+static bool collect_addresses(char *list, btns_range_t **ranges, size_t *count)
+{
+	enumerator_t *enumerator;
+	bool any = FALSE;
+	char *token;
+
+	enumerator = enumerator_create_token(list ?: "%any", ",", " ");
+	while (enumerator->enumerate(enumerator, &token))
+	{
+		if (strpfx(token, "%any") || streq(token, "0.0.0.0/0") ||
+			streq(token, "::/0"))
+		{
+			any = TRUE;
+			continue;
+		}
+		if (*token == '%')
+		{	/* %name: from there, but also from anywhere else */
+			any = TRUE;
+			token++;
+		}
+		*ranges = realloc(*ranges, (*count + 1) * sizeof(**ranges));
+		if (btns_range_parse(token, &(*ranges)[*count]) == BTNS_STATUS_OK)
+		{
+			(*count)++;
+		}
+	}
+	enumerator->destroy(enumerator);
+	return any;
+}
+
+/**
+ * Describe one peer configuration to the core.
+ */
+static bool describe_entry(btns_config_t *config, entry_t *current)
+{
+	enumerator_t *enumerator;
+	child_cfg_t *child;
+	peer_cfg_t *cfg = current->cfg;
+	ike_cfg_t *ike_cfg = cfg->get_ike_cfg(cfg);
+	const char **pools = NULL;
+	btns_ts_t *local = NULL, *remote = NULL;
+	btns_range_t *ranges = NULL;
+	btns_entry_t entry = {
+		.name = cfg->get_name(cfg),
+		.ike_version = cfg->get_ike_version(cfg),
+		.mobike = cfg->use_mobike(cfg),
+	};
+	btns_status_t status;
+	rounds_t rounds;
+	char *pool;
+	int i;
+
+	collect_rounds(cfg, &rounds);
+	entry.rounds = rounds.rounds;
+	entry.round_count = rounds.count;
+
+	enumerator = cfg->create_pool_enumerator(cfg);
+	while (enumerator->enumerate(enumerator, &pool))
+	{
+		pools = realloc(pools, (entry.pool_count + 1) * sizeof(*pools));
+		pools[entry.pool_count++] = pool;
+	}
+	enumerator->destroy(enumerator);
+	entry.pools = pools;
+
+	for (i = 0; i < array_count(current->children); i++)
+	{
+		array_get(current->children, i, &child);
+		collect_ts(child, TRUE, &local, &entry.local_ts_count);
+		collect_ts(child, FALSE, &remote, &entry.remote_ts_count);
+	}
+	entry.local_ts = local;
+	entry.remote_ts = remote;
+
+	entry.any_remote = collect_addresses(ike_cfg->get_other_addr(ike_cfg),
+										 &ranges, &entry.addr_count);
+	entry.addrs = ranges;
+
+	current->flag = btns_entry_flag(&entry, current->key);
+	status = btns_config_add(config, &entry);
+
+	rounds_destroy(&rounds);
+	free(pools);
+	free(local);
+	free(remote);
+	free(ranges);
+	return status == BTNS_STATUS_OK;
+}
+
+/**
+ * Describe a view to the core and put it into force there.
+ */
+static bool commit(private_btns_pad_t *this, view_t *view)
+{
+	btns_config_t *config;
+	btns_addr_t addr;
+	entry_t *entry;
+	host_t *host;
+	int i;
+
+	config = btns_config_begin(this->core);
+	if (!config)
+	{
+		return FALSE;
+	}
+	for (i = 0; i < array_count(view->entries); i++)
+	{
+		array_get(view->entries, i, &entry);
+		if (!describe_entry(config, entry))
+		{
+			btns_config_abort(config);
+			return FALSE;
+		}
+	}
+	for (i = 0; i < array_count(view->addrs); i++)
+	{
+		array_get(view->addrs, i, &host);
+		if (btns_addr_from_host(host, &addr) &&
+			btns_config_own_address(config, &addr) != BTNS_STATUS_OK)
+		{
+			btns_config_abort(config);
+			return FALSE;
+		}
+	}
+	if (btns_config_commit(this->core, config) != BTNS_STATUS_OK)
+	{
+		return FALSE;
+	}
+	for (i = 0; i < array_count(view->entries); i++)
+	{
+		array_get(view->entries, i, &entry);
+		entry->usable = btns_config_usable(this->core, i);
+	}
+	return TRUE;
+}
+
+CALLBACK(log_finding, void,
+	void *user, const char *name, btns_severity_t severity, const char *text)
+{
+	DBG1(DBG_CFG, "btns: connection '%s': %s: %s", name,
+		 severity == BTNS_SEVERITY_ERROR ? "error" : "warning", text);
+}
+
+METHOD(btns_pad_t, update, bool,
+	private_btns_pad_t *this, bool addresses)
+{
+	view_t *view, *old;
+	bool changed;
+
+	old = view_get(this);
+	view = view_create(this);
+	if (addresses || !old)
+	{
+		view_add_addresses(view);
+	}
+	else
+	{
+		array_destroy_offset(view->addrs, offsetof(host_t, destroy));
+		view->addrs = array_create(0, 0);
+		for (int i = 0; i < array_count(old->addrs); i++)
+		{
+			host_t *host;
+
+			array_get(old->addrs, i, &host);
+			array_insert(view->addrs, ARRAY_TAIL, host->clone(host));
+		}
+	}
+	changed = !old || !same_configs(old, view) ||
+			  (addresses && !same_addresses(old, view));
+	if (changed)
+	{
+		this->mutex->lock(this->mutex);
+		/* two threads may have seen the change: the core and the view have to
+		 * be of the same one */
+		if (commit(this, view))
+		{
+			view_put(this->view);
+			this->view = view;
+			view = NULL;
+		}
+		else
+		{	/* without a view nobody is a stranger */
+			view_put(this->view);
+			this->view = NULL;
+		}
+		this->mutex->unlock(this->mutex);
+		if (view)
+		{
+			DBG1(DBG_CFG, "btns: taking over the configuration failed, no "
+				 "stranger is admitted");
+		}
+		else
+		{
+			btns_config_new_findings(this->core, (void*)log_finding, NULL);
+		}
+	}
+	view_put(view);
+	view_put(old);
+	return changed;
+}
+
+/**
+ * How an identity relates to one configured identity.
+ */
+static btns_match_t match_identity(identification_t *id,
+								   identification_t *configured)
+{
+	chunk_t encoding;
+
+	if (configured->get_type(configured) == ID_ANY)
+	{
+		return BTNS_MATCH_ANY;
+	}
+	if (id->matches(id, configured) > ID_MATCH_ANY ||
+		configured->matches(configured, id) > ID_MATCH_ANY)
+	{
+		return BTNS_MATCH_SPECIFIC;
+	}
+	/* the same name in another type is still somebody's name */
+	encoding = configured->get_encoding(configured);
+	if (encoding.len && chunk_equals(encoding, id->get_encoding(id)))
+	{
+		return BTNS_MATCH_SPECIFIC;
+	}
+	return BTNS_MATCH_NONE;
+}
+
+/**
+ * How an identity relates to a peer configuration: the best over all rounds
+ * and all kinds of identities.
+ */
+static btns_match_t match_entry(identification_t *id, peer_cfg_t *cfg)
+{
+	static const auth_rule_t kinds[] = {
+		AUTH_RULE_IDENTITY,
+		AUTH_RULE_EAP_IDENTITY,
+		AUTH_RULE_XAUTH_IDENTITY,
+		AUTH_RULE_AAA_IDENTITY,
+	};
+	identification_t *configured;
+	enumerator_t *enumerator;
+	btns_match_t match, best = BTNS_MATCH_NONE;
+	auth_cfg_t *auth;
+	int i;
+
+	enumerator = cfg->create_auth_cfg_enumerator(cfg, FALSE);
+	while (enumerator->enumerate(enumerator, &auth))
+	{
+		for (i = 0; i < countof(kinds); i++)
+		{
+			configured = auth->get(auth, kinds[i]);
+			if (configured)
+			{
+				match = match_identity(id, configured);
+			}
+			else
+			{	/* only an IKE identity that is absent stands for anybody */
+				match = kinds[i] == AUTH_RULE_IDENTITY ? BTNS_MATCH_ANY
+													   : BTNS_MATCH_NONE;
+			}
+			best = max(best, match);
+		}
+	}
+	enumerator->destroy(enumerator);
+	return best;
+}
+
+/**
+ * TRUE if the list has the peer configuration.
+ */
+static bool list_has(linked_list_t *list, peer_cfg_t *cfg)
+{
+	enumerator_t *enumerator;
+	peer_cfg_t *current;
+	bool found = FALSE;
+
+	enumerator = list->create_enumerator(list);
+	while (!found && enumerator->enumerate(enumerator, &current))
+	{
+		found = current == cfg;
+	}
+	enumerator->destroy(enumerator);
+	return found;
+}
+
+/**
+ * Fill in a candidate.
+ */
+static void describe_candidate(view_t *view, identification_t *id,
+							   peer_cfg_t *cfg, bool offered,
+							   btns_candidate_t *candidate)
+{
+	entry_t *entry;
+	int i;
+
+	memset(candidate, 0, sizeof(*candidate));
+	candidate->match = match_entry(id, cfg);
+	candidate->offered = offered;
+	candidate->flag = btns_pad_flag(cfg, candidate->key);
+	for (i = 0; candidate->flag && i < array_count(view->entries); i++)
+	{
+		array_get(view->entries, i, &entry);
+		if (entry->cfg == cfg)
+		{
+			candidate->usable = entry->usable;
+		}
+	}
+}
+
+/**
+ * Count the rounds that the peer has done.
+ */
+static u_int count_rounds(ike_sa_t *ike_sa)
+{
+	enumerator_t *enumerator;
+	auth_cfg_t *auth;
+	u_int count = 0;
+
+	enumerator = ike_sa->create_auth_cfg_enumerator(ike_sa, FALSE);
+	while (enumerator->enumerate(enumerator, &auth))
+	{
+		count++;
+	}
+	enumerator->destroy(enumerator);
+	return count;
+}
+
+/**
+ * Ask the core, and look up what it wants to know on the way: an
+ * authenticated peer whose name is known costs no look-up.
+ */
+static btns_choice_t lookup(private_btns_pad_t *this, ike_sa_t *ike_sa,
+							btns_claim_t *claim, identification_t *id,
+							btns_candidate_t *candidates, size_t count,
+							size_t *order, btns_verdict_t *verdict)
+{
+	uint32_t sa = ike_sa->get_unique_id(ike_sa);
+	btns_key_t key;
+
+	if (btns_pad_lookup(claim, candidates, count, order,
+						verdict) != BTNS_STATUS_OK)
+	{
+		return BTNS_CHOICE_NONE;
+	}
+	if (verdict->choice == BTNS_CHOICE_ASK_AGAIN)
+	{
+		claim->key_known = TRUE;
+		if (btns_sa_key(this->core, sa, &key,
+						&claim->key_reason) == BTNS_STATUS_OK)
+		{
+			claim->fingerprint = key.fingerprint;
+		}
+		claim->vouched = btns_vouched(this->core, ike_sa, id,
+								claim->fingerprint ? &key : NULL) ? BTNS_YES
+																  : BTNS_NO;
+		claim->limit = btns_sa_admissible(this->core, sa);
+		if (btns_pad_lookup(claim, candidates, count, order,
+							verdict) != BTNS_STATUS_OK)
+		{
+			return BTNS_CHOICE_NONE;
+		}
+	}
+	return verdict->choice;
+}
+
+METHOD(btns_pad_t, decide, bool,
+	private_btns_pad_t *this, ike_sa_t *ike_sa, btns_role_t role,
+	ike_version_t version, identification_t *id, linked_list_t *offered)
+{
+	uint32_t sa = ike_sa->get_unique_id(ike_sa);
+	btns_candidate_t *candidates;
+	btns_verdict_t verdict = {};
+	btns_choice_t choice = BTNS_CHOICE_NONE;
+	btns_reason_t reason = BTNS_REASON_INTERNAL;
+	btns_claim_t claim = {
+		.role = role,
+		.ike_version = version,
+		.auth = btns_sa_auth(this->core, sa),
+		.reserved_name = btns_is_reserved_name(
+											btns_bytes(id->get_encoding(id))),
+		.rounds_done = count_rounds(ike_sa),
+	};
+	enumerator_t *enumerator;
+	peer_cfg_t **cfgs, *cfg;
+	size_t *order, count = 0, max, i;
+	entry_t *entry;
+	view_t *view;
+	bool stranger = FALSE;
+
+	_update(this, FALSE);
+	view = view_get(this);
+	claim.named_by_secret = btns_named_by_secret(id);
+
+	max = offered->get_count(offered) + (view ? array_count(view->entries) : 0);
+	cfgs = calloc(max + 1, sizeof(*cfgs));
+	candidates = calloc(max + 1, sizeof(*candidates));
+	order = calloc(max + 1, sizeof(*order));
+	if (view && cfgs && candidates && order)
+	{
+		enumerator = offered->create_enumerator(offered);
+		while (enumerator->enumerate(enumerator, &cfg))
+		{
+			describe_candidate(view, id, cfg, TRUE, &candidates[count]);
+			cfgs[count++] = cfg;
+		}
+		enumerator->destroy(enumerator);
+		for (i = 0; i < array_count(view->entries); i++)
+		{
+			array_get(view->entries, i, &entry);
+			if (!list_has(offered, entry->cfg))
+			{
+				describe_candidate(view, id, entry->cfg, FALSE,
+								   &candidates[count]);
+				cfgs[count++] = entry->cfg;
+			}
+		}
+		choice = lookup(this, ike_sa, &claim, id, candidates, count, order,
+						&verdict);
+		reason = verdict.reason;
+	}
+	if (choice == BTNS_CHOICE_STRANGER)
+	{
+		stranger = btns_sa_arm(this->core, sa, role, &reason) == BTNS_STATUS_OK;
+	}
+	if (reason != BTNS_REASON_NONE)
+	{
+		btns_sa_refuse(this->core, sa, reason);
+	}
+	/* what is to be yielded replaces what was offered */
+	if (choice != BTNS_CHOICE_NONE && choice != BTNS_CHOICE_ASK_AGAIN &&
+		(choice != BTNS_CHOICE_STRANGER || stranger))
+	{
+		for (i = 0; i < verdict.count; i++)
+		{
+			cfg = cfgs[order[i]];
+			offered->insert_last(offered, cfg->get_ref(cfg));
+		}
+		max = verdict.count;
+	}
+	else
+	{
+		max = 0;
+	}
+	while (offered->get_count(offered) > max &&
+		   offered->remove_first(offered, (void**)&cfg) == SUCCESS)
+	{
+		cfg->destroy(cfg);
+	}
+	free(cfgs);
+	free(candidates);
+	free(order);
+	view_put(view);
+	return stranger;
+}
+
+METHOD(btns_pad_t, destroy, void,
+	private_btns_pad_t *this)
+{
+	view_put(this->view);
+	this->mutex->destroy(this->mutex);
+	free(this);
+}
+
+/*
+ * Described in header.
+ */
+btns_pad_t *btns_pad_create(btns_core_t *core, backend_manager_t *inner)
+{
+	private_btns_pad_t *this;
+
+	INIT(this,
+		.public = {
+			.update = _update,
+			.decide = _decide,
+			.destroy = _destroy,
+		},
+		.core = core,
+		.inner = inner,
+		.mutex = mutex_create(MUTEX_TYPE_DEFAULT),
+	);
+	return &this->public;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+/**
+ * @defgroup btns_pad btns_pad
+ * charon's peer configurations as the core's PAD.
+ * @{ @ingroup btns
+ */
+
+#ifndef BTNS_PAD_H_
+#define BTNS_PAD_H_
+
+#include <daemon.h>
+
+#include "btns/core.h"
+
+typedef struct btns_pad_t btns_pad_t;
+
+/**
+ * Collects the facts for the core's PAD lookups, and keeps the core's view of
+ * the configuration in step with charon's.
+ */
+struct btns_pad_t {
+
+	/**
+	 * Describe the configuration to the core, if it changed since the last
+	 * time. Takes locks of the backends, not to be called in a bus hook.
+	 *
+	 * @param addresses		TRUE to look for changed addresses of the host, too
+	 * @return				TRUE if it did change
+	 */
+	bool (*update)(btns_pad_t *this, bool addresses);
+
+	/**
+	 * Decide which of the offered peer configurations the peer of an IKE_SA,
+	 * whose IKE_AUTH message is being processed, may get. Arms the IKE_SA if
+	 * it is a stranger's. Not to be called in a bus hook.
+	 *
+	 * @param ike_sa		IKE_SA, checked out by this thread
+	 * @param role			our role
+	 * @param version		IKE version
+	 * @param id			asserted identity
+	 * @param offered		peer_cfg_t*, with references, as charon would offer
+	 *						them; what is not allowed is removed and destroyed
+	 * @return				TRUE if the peer is a stranger and armed
+	 */
+	bool (*decide)(btns_pad_t *this, ike_sa_t *ike_sa, btns_role_t role,
+				   ike_version_t version, identification_t *id,
+				   linked_list_t *offered);
+
+	/**
+	 * Destroy a btns_pad_t.
+	 */
+	void (*destroy)(btns_pad_t *this);
+};
+
+/**
+ * What remote.groups makes of a peer configuration. Takes no locks.
+ *
+ * @param cfg		peer configuration, NULL is not flagged
+ * @param key		gets the pinned key for BTNS_FLAG_KEY, may be NULL
+ * @return			flag
+ */
+btns_flag_t btns_pad_flag(peer_cfg_t *cfg, uint8_t *key);
+
+/**
+ * TRUE if a peer configuration has a reserved group in any round.
+ */
+static inline bool btns_pad_is_flagged(peer_cfg_t *cfg)
+{
+	return btns_pad_flag(cfg, NULL) != BTNS_FLAG_NONE;
+}
+
+/**
+ * Create the PAD.
+ *
+ * @param core		core, used until destroy
+ * @param inner		charon's own backend manager, used until destroy
+ * @return			PAD
+ */
+btns_pad_t *btns_pad_create(btns_core_t *core, backend_manager_t *inner);
+
+#endif /** BTNS_PAD_H_ @}*/

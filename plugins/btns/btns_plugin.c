@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+#include "btns_plugin.h"
+#include "btns_backends.h"
+#include "btns_creds.h"
+#include "btns_listener.h"
+#include "btns_options.h"
+#include "btns_pad.h"
+#include "btns_self_test.h"
+#include "btns_vici.h"
+#include "btns_worker.h"
+
+#include <daemon.h>
+
+/**
+ * All that strongSwan looks for in the object
+ */
+#define BTNS_EXPORT __attribute__((visibility("default")))
+
+typedef struct private_btns_plugin_t private_btns_plugin_t;
+
+/**
+ * Private data of the plugin.
+ */
+struct private_btns_plugin_t {
+
+	/**
+	 * Public interface
+	 */
+	btns_plugin_t public;
+
+	/**
+	 * Core, NULL if nothing is hooked
+	 */
+	btns_core_t *core;
+
+	/**
+	 * PAD
+	 */
+	btns_pad_t *pad;
+
+	/**
+	 * Worker
+	 */
+	btns_worker_t *worker;
+
+	/**
+	 * Credential set
+	 */
+	btns_creds_t *creds;
+
+	/**
+	 * Decorator on the backends
+	 */
+	btns_backends_t *backends;
+
+	/**
+	 * Bus listener
+	 */
+	btns_listener_t *listener;
+
+	/**
+	 * vici commands, NULL without vici
+	 */
+	btns_vici_t *vici;
+};
+
+#ifdef BTNS_FAULTS
+/**
+ * Test builds: charon.plugins.btns.fault = <function>[:<count>]
+ */
+static void arm_fault()
+{
+	char *value, function[64] = "";
+	u_int count = 1;
+
+	value = lib->settings->get_str(lib->settings, "%s.plugins.btns.fault", "",
+								   lib->ns);
+	sscanf(value, "%63[^:]:%u", function, &count);
+	btns_fault(function[0] ? function : NULL, count);
+	DBG1(DBG_CFG, "btns: TEST BUILD, '%s' fails %u times", function, count);
+}
+#else
+static void arm_fault()
+{
+}
+#endif
+
+METHOD(plugin_t, get_name, char*,
+	private_btns_plugin_t *this)
+{
+	return "btns";
+}
+
+/**
+ * Undo all that start() did, as far as it got.
+ */
+static void stop(private_btns_plugin_t *this)
+{
+	if (this->listener)
+	{
+		charon->bus->remove_listener(charon->bus, &this->listener->listener);
+	}
+	if (this->creds)
+	{
+		lib->credmgr->remove_set(lib->credmgr, &this->creds->set);
+	}
+	if (this->backends)
+	{
+		this->backends->remove(this->backends);
+	}
+	DESTROY_IF(this->worker);
+	DESTROY_IF(this->listener);
+	DESTROY_IF(this->creds);
+	DESTROY_IF(this->pad);
+	if (this->core)
+	{
+		btns_core_destroy(this->core);
+	}
+	this->listener = NULL;
+	this->creds = NULL;
+	this->backends = NULL;
+	this->worker = NULL;
+	this->pad = NULL;
+	this->core = NULL;
+}
+
+/**
+ * Create everything, then hook it into charon.
+ */
+static bool start(private_btns_plugin_t *this)
+{
+	btns_settings_t *settings;
+
+	if (!btns_self_test())
+	{
+		return FALSE;
+	}
+	INIT(settings);
+	btns_options_read(settings);
+	this->core = btns_core_create(&settings->core);
+	if (this->core)
+	{
+		this->pad = btns_pad_create(this->core, charon->backends);
+		this->worker = btns_worker_create(this->core, this->pad);
+	}
+	if (!this->worker)
+	{
+		DBG1(DBG_CFG, "btns: starting failed, hooking nothing");
+		free(settings);
+		stop(this);
+		return FALSE;
+	}
+	this->creds = btns_creds_create(this->core, this->pad);
+	this->listener = btns_listener_create(this->core, this->worker);
+	this->listener->set_encodings(this->listener,
+								  settings->core.keys.encodings);
+	free(settings);
+
+	charon->bus->add_listener(charon->bus, &this->listener->listener);
+	lib->credmgr->add_set(lib->credmgr, &this->creds->set);
+	this->backends = btns_backends_create(this->pad);
+	arm_fault();
+	return TRUE;
+}
+
+/**
+ * Feature callback: hook into charon.
+ */
+static bool register_btns(private_btns_plugin_t *this,
+						  plugin_feature_t *feature, bool reg, void *data)
+{
+	if (reg)
+	{
+		return start(this);
+	}
+	stop(this);
+	return TRUE;
+}
+
+/**
+ * Feature callback: hook into vici.
+ */
+static bool register_vici(private_btns_plugin_t *this,
+						  plugin_feature_t *feature, bool reg, void *data)
+{
+	if (reg)
+	{
+		this->vici = btns_vici_create(this->core, this->pad, this->worker);
+		return this->vici != NULL;
+	}
+	DESTROY_IF(this->vici);
+	this->vici = NULL;
+	return TRUE;
+}
+
+METHOD(plugin_t, get_features, int,
+	private_btns_plugin_t *this, plugin_feature_t *features[])
+{
+	static plugin_feature_t f[] = {
+		PLUGIN_CALLBACK((plugin_feature_callback_t)register_btns, NULL),
+			PLUGIN_PROVIDE(CUSTOM, "btns"),
+				PLUGIN_DEPENDS(CUSTOM, "libcharon"),
+				PLUGIN_SDEPEND(PUBKEY, KEY_ANY),
+				PLUGIN_SDEPEND(PUBKEY, KEY_ED25519),
+				PLUGIN_SDEPEND(PUBKEY, KEY_ECDSA),
+		PLUGIN_CALLBACK((plugin_feature_callback_t)register_vici, NULL),
+			PLUGIN_PROVIDE(CUSTOM, "btns-vici"),
+				PLUGIN_DEPENDS(CUSTOM, "btns"),
+				PLUGIN_DEPENDS(CUSTOM, "vici"),
+	};
+	*features = f;
+	return countof(f);
+}
+
+METHOD(plugin_t, reload, bool,
+	private_btns_plugin_t *this)
+{
+	btns_settings_t *settings;
+	bool ok;
+
+	if (!this->core)
+	{
+		return FALSE;
+	}
+	INIT(settings);
+	ok = btns_options_read(settings);
+	ok = btns_core_configure(this->core,
+							 &settings->core) == BTNS_STATUS_OK && ok;
+	this->listener->set_encodings(this->listener,
+								  settings->core.keys.encodings);
+	free(settings);
+	arm_fault();
+	this->worker->audit(this->worker);
+	return ok;
+}
+
+METHOD(plugin_t, destroy, void,
+	private_btns_plugin_t *this)
+{
+	free(this);
+}
+
+/**
+ * Version that the plugin was built for, compared by strongSwan from 6.0.3 on
+ */
+BTNS_EXPORT const char btns_plugin_version[] = BTNS_DAEMON_VERSION;
+
+/*
+ * see header file
+ */
+BTNS_EXPORT plugin_t *btns_plugin_create()
+{
+	private_btns_plugin_t *this;
+
+	if (!btns_check_version())
+	{
+		return NULL;
+	}
+	INIT(this,
+		.public = {
+			.plugin = {
+				.get_name = _get_name,
+				.get_features = _get_features,
+				.reload = _reload,
+				.destroy = _destroy,
+			},
+		},
+	);
+	return &this->public.plugin;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+#include "btns_vouch.h"
+#include "btns_cert.h"
+#include "btns_convert.h"
+
+#include <credentials/certificates/x509.h>
+
+/**
+ * What the peer refers to.
+ */
+typedef struct {
+
+	/**
+	 * Asserted identity
+	 */
+	identification_t *id;
+
+	/**
+	 * Presented key, may be NULL
+	 */
+	public_key_t *key;
+
+	/**
+	 * Issuers of the presented certificates, identification_t*
+	 */
+	linked_list_t *issuers;
+
+	/**
+	 * Key identifiers of these issuers, identification_t* of type ID_KEY_ID
+	 */
+	linked_list_t *keyids;
+
+	/**
+	 * A presented certificate could not be read
+	 */
+	bool unreadable;
+} references_t;
+
+/**
+ * Note a certificate's issuer.
+ */
+static void add_cert(void *user, btns_bytes_t cert)
+{
+	references_t *this = user;
+	btns_x509_names_t names;
+
+	if (btns_x509_names(cert, &names) != BTNS_STATUS_OK)
+	{
+		this->unreadable = TRUE;
+		return;
+	}
+	this->issuers->insert_last(this->issuers,
+					identification_create_from_encoding(ID_DER_ASN1_DN,
+											btns_chunk(names.issuer)));
+	if (names.authority_key_id.len)
+	{
+		this->keyids->insert_last(this->keyids,
+					identification_create_from_encoding(ID_KEY_ID,
+										btns_chunk(names.authority_key_id)));
+	}
+}
+
+/**
+ * TRUE if the peer refers to a CA certificate as its issuer.
+ */
+static bool is_issuer(references_t *this, x509_t *x509)
+{
+	certificate_t *cert = &x509->interface;
+	identification_t *current;
+	enumerator_t *enumerator;
+	chunk_t keyid;
+	bool found = FALSE;
+
+	enumerator = this->issuers->create_enumerator(this->issuers);
+	while (!found && enumerator->enumerate(enumerator, &current))
+	{
+		found = current->equals(current, cert->get_subject(cert));
+	}
+	enumerator->destroy(enumerator);
+
+	keyid = x509->get_subjectKeyIdentifier(x509);
+	enumerator = this->keyids->create_enumerator(this->keyids);
+	while (!found && keyid.len && enumerator->enumerate(enumerator, &current))
+	{
+		found = chunk_equals(current->get_encoding(current), keyid);
+	}
+	enumerator->destroy(enumerator);
+	return found;
+}
+
+/**
+ * TRUE if it is the certificate of one of our own keys: that others call
+ * themselves as we do says nothing about them.
+ */
+static bool is_own(certificate_t *cert)
+{
+	enumerator_t *configs, *rounds;
+	peer_cfg_t *cfg;
+	auth_cfg_t *auth;
+	certificate_t *own;
+	bool found = FALSE;
+
+	configs = charon->backends->create_peer_cfg_enumerator(charon->backends,
+												NULL, NULL, NULL, NULL, IKE_ANY);
+	while (!found && configs->enumerate(configs, &cfg))
+	{
+		rounds = cfg->create_auth_cfg_enumerator(cfg, TRUE);
+		while (!found && rounds->enumerate(rounds, &auth))
+		{
+			own = auth->get(auth, AUTH_RULE_SUBJECT_CERT);
+			found = own && (own == cert || own->equals(own, cert));
+		}
+		rounds->destroy(rounds);
+	}
+	configs->destroy(configs);
+	return found;
+}
+
+/**
+ * TRUE if a loaded certificate speaks for the peer. Sets named if it could by
+ * its subject, unless it is our own.
+ */
+static bool speaks_for(references_t *this, certificate_t *cert, bool *named)
+{
+	public_key_t *key;
+	bool found = FALSE;
+
+	if (btns_cert_fingerprint(cert))
+	{	/* what our own credential set offers vouches for nobody */
+		return FALSE;
+	}
+	if (cert->get_type(cert) == CERT_X509)
+	{
+		x509_t *x509 = (x509_t*)cert;
+
+		if ((x509->get_flags(x509) & X509_CA) && is_issuer(this, x509))
+		{
+			return TRUE;
+		}
+		*named = cert->has_subject(cert, this->id) == ID_MATCH_PERFECT;
+	}
+	if (this->key)
+	{
+		key = cert->get_public_key(cert);
+		if (key)
+		{
+			found = public_key_equals(this->key, key);
+			key->destroy(key);
+		}
+	}
+	return found;
+}
+
+/*
+ * Described in header.
+ */
+bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
+				  const btns_key_t *key)
+{
+	references_t refs = {
+		.id = id,
+		.issuers = linked_list_create(),
+		.keyids = linked_list_create(),
+	};
+	uint32_t sa = ike_sa->get_unique_id(ike_sa);
+	linked_list_t *namesakes;
+	enumerator_t *enumerator;
+	certificate_t *cert;
+	bool found = FALSE, named;
+
+	if (btns_sa_names_certificate(core, sa))
+	{
+		found = TRUE;
+	}
+	if (btns_sa_certs(core, sa, add_cert, &refs) != BTNS_STATUS_OK ||
+		(refs.unreadable && key))
+	{	/* in doubt it is somebody's; without a key there is no doubt */
+		found = TRUE;
+	}
+	if (key && !found)
+	{
+		refs.key = btns_cert_public_key(key);
+		/* a key that strongSwan cannot use cannot be compared either */
+		found = !refs.key;
+	}
+	if (!found)
+	{
+		namesakes = linked_list_create();
+		enumerator = lib->credmgr->create_cert_enumerator(lib->credmgr,
+												CERT_ANY, KEY_ANY, NULL, FALSE);
+		while (!found && enumerator->enumerate(enumerator, &cert))
+		{
+			named = FALSE;
+			found = speaks_for(&refs, cert, &named);
+			if (named)
+			{
+				namesakes->insert_last(namesakes, cert->get_ref(cert));
+			}
+		}
+		enumerator->destroy(enumerator);
+
+		while (namesakes->remove_first(namesakes, (void**)&cert) == SUCCESS)
+		{
+			found = found || !is_own(cert);
+			cert->destroy(cert);
+		}
+		namesakes->destroy(namesakes);
+	}
+	DESTROY_IF(refs.key);
+	refs.issuers->destroy_offset(refs.issuers,
+								 offsetof(identification_t, destroy));
+	refs.keyids->destroy_offset(refs.keyids,
+								offsetof(identification_t, destroy));
+	return found;
+}
+
+/*
+ * Described in header.
+ */
+bool btns_named_by_secret(identification_t *id)
+{
+	static const shared_key_type_t types[] = { SHARED_IKE, SHARED_EAP };
+	enumerator_t *enumerator;
+	id_match_t me, other;
+	shared_key_t *shared;
+	bool found = FALSE;
+	int i;
+
+	for (i = 0; !found && i < countof(types); i++)
+	{
+		enumerator = lib->credmgr->create_shared_enumerator(lib->credmgr,
+														types[i], NULL, id);
+		while (!found && enumerator->enumerate(enumerator, &shared, &me, &other))
+		{
+			found = other > ID_MATCH_ANY;
+		}
+		enumerator->destroy(enumerator);
+	}
+	return found;
+}

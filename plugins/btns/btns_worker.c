@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+#include "btns_worker.h"
+#include "btns_convert.h"
+
+#include <threading/condvar.h>
+#include <threading/mutex.h>
+#include <threading/thread.h>
+
+/**
+ * Rejections that wait for being reported, at most.
+ */
+#define MAX_REJECTIONS 256
+
+typedef struct private_btns_worker_t private_btns_worker_t;
+typedef struct queued_t queued_t;
+
+/**
+ * What the thread has to do.
+ */
+struct queued_t {
+
+	/**
+	 * What is reported
+	 */
+	btns_rejection_t rejection;
+
+	/**
+	 * TRUE to close the IKE_SA, too
+	 */
+	bool close;
+};
+
+/**
+ * Private data of a btns_worker_t.
+ */
+struct private_btns_worker_t {
+
+	/**
+	 * Public interface
+	 */
+	btns_worker_t public;
+
+	/**
+	 * Core
+	 */
+	btns_core_t *core;
+
+	/**
+	 * PAD
+	 */
+	btns_pad_t *pad;
+
+	/**
+	 * Who hears of rejections
+	 */
+	btns_rejection_cb_t cb;
+
+	/**
+	 * Passed to cb
+	 */
+	void *user;
+
+	/**
+	 * Lock for cb and user; held while the callback runs
+	 */
+	mutex_t *cb_mutex;
+
+	/**
+	 * queued_t*
+	 */
+	linked_list_t *queue;
+
+	/**
+	 * Queued tasks that only report
+	 */
+	u_int reports;
+
+	/**
+	 * An audit was asked for
+	 */
+	bool audit;
+
+	/**
+	 * The thread has to end
+	 */
+	bool stop;
+
+	/**
+	 * Lock for queue, reports, audit, stop. Never held across a call into charon.
+	 */
+	mutex_t *mutex;
+
+	/**
+	 * Signalled when one of these changes
+	 */
+	condvar_t *condvar;
+
+	/**
+	 * The thread
+	 */
+	thread_t *thread;
+};
+
+/**
+ * TRUE if an IKE_SA is to be closed already.
+ */
+static bool is_closing(private_btns_worker_t *this, uint32_t sa)
+{
+	enumerator_t *enumerator;
+	queued_t *task;
+	bool found = FALSE;
+
+	enumerator = this->queue->create_enumerator(this->queue);
+	while (!found && enumerator->enumerate(enumerator, &task))
+	{
+		found = task->close && task->rejection.peer.sa == sa;
+	}
+	enumerator->destroy(enumerator);
+	return found;
+}
+
+/**
+ * Put a task into the queue, which adopts it.
+ */
+static void enqueue(private_btns_worker_t *this, queued_t *task)
+{
+	this->mutex->lock(this->mutex);
+	if (!this->stop && (task->close ? !is_closing(this, task->rejection.peer.sa)
+									: this->reports < MAX_REJECTIONS))
+	{
+		this->reports += task->close ? 0 : 1;
+		this->queue->insert_last(this->queue, task);
+		this->condvar->signal(this->condvar);
+		task = NULL;
+	}
+	this->mutex->unlock(this->mutex);
+	free(task);
+}
+
+/**
+ * Log a rejection, within the limit, count it, and report it.
+ */
+static void report(private_btns_worker_t *this, btns_rejection_t *info)
+{
+	btns_addr_t *addr = &info->peer.remote;
+	host_t *host = NULL;
+
+	if (addr->family)
+	{
+		host = host_create_from_chunk(addr->family == 4 ? AF_INET : AF_INET6,
+						chunk_create(addr->bytes, addr->family == 4 ? 4 : 16),
+						0);
+	}
+	if (btns_refused(this->core, info->reason, time_monotonic(NULL)))
+	{
+		DBG1(DBG_CFG, "btns: refused %H '%s': %s (%s)", host,
+			 info->peer.asserted_id, btns_reason_text(info->reason),
+			 btns_reason_code(info->reason));
+	}
+	DESTROY_IF(host);
+	this->cb_mutex->lock(this->cb_mutex);
+	if (this->cb)
+	{
+		this->cb(this->user, info);
+	}
+	this->cb_mutex->unlock(this->cb_mutex);
+}
+
+/**
+ * Close an IKE_SA without waiting for the peer.
+ */
+static void close_sa(uint32_t sa)
+{
+	ike_sa_t *ike_sa;
+
+	ike_sa = charon->ike_sa_manager->checkout_by_id(charon->ike_sa_manager, sa);
+	if (!ike_sa)
+	{
+		return;
+	}
+	if (ike_sa->delete(ike_sa, TRUE) == DESTROY_ME)
+	{
+		charon->ike_sa_manager->checkin_and_destroy(charon->ike_sa_manager,
+													ike_sa);
+	}
+	else
+	{
+		charon->ike_sa_manager->checkin(charon->ike_sa_manager, ike_sa);
+	}
+}
+
+METHOD(btns_worker_t, evict, void,
+	private_btns_worker_t *this, uint32_t sa, btns_reason_t reason)
+{
+	queued_t *task;
+
+	INIT(task,
+		.rejection = {
+			.reason = reason,
+		},
+		.close = TRUE,
+	);
+	btns_sa_info(this->core, sa, &task->rejection.peer);
+	task->rejection.peer.sa = sa;
+	enqueue(this, task);
+}
+
+METHOD(btns_worker_t, reject, void,
+	private_btns_worker_t *this, ike_sa_t *ike_sa, btns_reason_t reason)
+{
+	uint32_t sa = ike_sa->get_unique_id(ike_sa);
+	btns_peer_info_t *peer;
+	peer_cfg_t *cfg;
+	queued_t *task;
+
+	INIT(task,
+		.rejection = {
+			.reason = reason,
+		},
+	);
+	peer = &task->rejection.peer;
+	btns_sa_info(this->core, sa, peer);
+	peer->sa = sa;
+	btns_addr_from_host(ike_sa->get_other_host(ike_sa), &peer->remote);
+	btns_addr_from_host(ike_sa->get_my_host(ike_sa), &peer->local);
+	cfg = ike_sa->get_peer_cfg(ike_sa);
+	if (cfg && !peer->connection[0])
+	{
+		strncpy(peer->connection, cfg->get_name(cfg),
+				sizeof(peer->connection) - 1);
+	}
+	enqueue(this, task);
+}
+
+METHOD(btns_worker_t, audit, void,
+	private_btns_worker_t *this)
+{
+	this->mutex->lock(this->mutex);
+	this->audit = TRUE;
+	this->condvar->signal(this->condvar);
+	this->mutex->unlock(this->mutex);
+}
+
+METHOD(btns_worker_t, set_callback, void,
+	private_btns_worker_t *this, btns_rejection_cb_t cb, void *user)
+{
+	this->cb_mutex->lock(this->cb_mutex);
+	this->cb = cb;
+	this->user = user;
+	this->cb_mutex->unlock(this->cb_mutex);
+}
+
+/**
+ * Callback for the core's audit.
+ */
+static void evict_cb(void *user, uint32_t sa, btns_reason_t reason)
+{
+	private_btns_worker_t *this = user;
+
+	_evict(this, sa, reason);
+}
+
+/**
+ * Wait for something to do.
+ *
+ * @param task		next task, NULL if there is none
+ * @param audit		TRUE if an audit is due
+ * @return			FALSE to end
+ */
+static bool wait_for_work(private_btns_worker_t *this, queued_t **task,
+						  bool *audit)
+{
+	bool timeout = FALSE, stop;
+
+	this->mutex->lock(this->mutex);
+	while (!this->stop && !this->audit && !timeout &&
+		   !this->queue->get_count(this->queue))
+	{
+		timeout = this->condvar->timed_wait(this->condvar, this->mutex,
+											BTNS_AUDIT_INTERVAL * 1000);
+	}
+	*audit = this->audit || timeout;
+	this->audit = FALSE;
+	if (this->queue->remove_first(this->queue, (void**)task) != SUCCESS)
+	{
+		*task = NULL;
+	}
+	else if (!(*task)->close)
+	{
+		this->reports--;
+	}
+	stop = this->stop && !*task;
+	this->mutex->unlock(this->mutex);
+	return !stop;
+}
+
+/**
+ * The thread.
+ */
+static void *work(private_btns_worker_t *this)
+{
+	time_t now, last = time_monotonic(NULL);
+	queued_t *task;
+	bool audit;
+
+	while (wait_for_work(this, &task, &audit))
+	{
+		if (task)
+		{
+			if (task->close)
+			{
+				close_sa(task->rejection.peer.sa);
+			}
+			report(this, &task->rejection);
+			free(task);
+		}
+		now = time_monotonic(NULL);
+		if (audit || now - last >= BTNS_AUDIT_INTERVAL)
+		{
+			last = now;
+			this->pad->update(this->pad, TRUE);
+			btns_audit(this->core, evict_cb, this);
+		}
+	}
+	return NULL;
+}
+
+METHOD(btns_worker_t, destroy, void,
+	private_btns_worker_t *this)
+{
+	queued_t *task;
+
+	this->mutex->lock(this->mutex);
+	this->stop = TRUE;
+	this->condvar->signal(this->condvar);
+	this->mutex->unlock(this->mutex);
+	this->thread->join(this->thread);
+
+	while (this->queue->remove_first(this->queue, (void**)&task) == SUCCESS)
+	{
+		free(task);
+	}
+	this->queue->destroy(this->queue);
+	this->condvar->destroy(this->condvar);
+	this->mutex->destroy(this->mutex);
+	this->cb_mutex->destroy(this->cb_mutex);
+	free(this);
+}
+
+/*
+ * Described in header.
+ */
+btns_worker_t *btns_worker_create(btns_core_t *core, btns_pad_t *pad)
+{
+	private_btns_worker_t *this;
+
+	INIT(this,
+		.public = {
+			.evict = _evict,
+			.reject = _reject,
+			.set_callback = _set_callback,
+			.audit = _audit,
+			.destroy = _destroy,
+		},
+		.core = core,
+		.pad = pad,
+		.cb_mutex = mutex_create(MUTEX_TYPE_DEFAULT),
+		.queue = linked_list_create(),
+		.mutex = mutex_create(MUTEX_TYPE_DEFAULT),
+		.condvar = condvar_create(CONDVAR_TYPE_DEFAULT),
+	);
+	this->thread = thread_create((thread_main_t)work, this);
+	if (!this->thread)
+	{
+		this->queue->destroy(this->queue);
+		this->condvar->destroy(this->condvar);
+		this->mutex->destroy(this->mutex);
+		this->cb_mutex->destroy(this->cb_mutex);
+		free(this);
+		return NULL;
+	}
+	return &this->public;
+}
