@@ -35,188 +35,187 @@ btns_bytes_t view(Bytes bytes)
 
 } // namespace
 
-extern "C"
+extern "C" {
+
+const char *btns_reason_code(btns_reason_t reason)
 {
+	return btns::reason_text(reason).code;
+}
 
-	const char *btns_reason_code(btns_reason_t reason)
+const char *btns_reason_text(btns_reason_t reason)
+{
+	return btns::reason_text(reason).text;
+}
+
+const char *btns_key_type_name(btns_key_type_t type)
+{
+	switch (type)
 	{
-		return btns::reason_text(reason).code;
+	case BTNS_KEY_RSA:
+		return "RSA";
+	case BTNS_KEY_ECDSA:
+		return "ECDSA";
+	case BTNS_KEY_ED25519:
+		return "Ed25519";
+	case BTNS_KEY_ED448:
+		return "Ed448";
+	case BTNS_KEY_NONE:
+		break;
 	}
+	return "unknown";
+}
 
-	const char *btns_reason_text(btns_reason_t reason)
+const char *btns_encoding_name(unsigned encoding)
+{
+	switch (encoding)
 	{
-		return btns::reason_text(reason).text;
-	}
-
-	const char *btns_key_type_name(btns_key_type_t type)
-	{
-		switch (type)
-		{
-		case BTNS_KEY_RSA:
-			return "RSA";
-		case BTNS_KEY_ECDSA:
-			return "ECDSA";
-		case BTNS_KEY_ED25519:
-			return "Ed25519";
-		case BTNS_KEY_ED448:
-			return "Ed448";
-		case BTNS_KEY_NONE:
-			break;
-		}
+	case BTNS_ENCODING_X509:
+		return "x509";
+	case BTNS_ENCODING_PKCS1:
+		return "pkcs1";
+	case BTNS_ENCODING_SPKI:
+		return "spki";
+	default:
 		return "unknown";
 	}
+}
 
-	const char *btns_encoding_name(unsigned encoding)
+btns_status_t btns_key_parse(const btns_key_policy_t *policy, unsigned encoding, btns_bytes_t body, btns_key_t *out,
+							 btns_reason_t *reason)
+{
+	if (out == nullptr || reason == nullptr)
 	{
-		switch (encoding)
-		{
-		case BTNS_ENCODING_X509:
-			return "x509";
-		case BTNS_ENCODING_PKCS1:
-			return "pkcs1";
-		case BTNS_ENCODING_SPKI:
-			return "spki";
-		default:
-			return "unknown";
-		}
+		return BTNS_STATUS_INVALID;
 	}
-
-	btns_status_t btns_key_parse(const btns_key_policy_t *policy, unsigned encoding, btns_bytes_t body, btns_key_t *out,
-								 btns_reason_t *reason)
-	{
-		if (out == nullptr || reason == nullptr)
-		{
-			return BTNS_STATUS_INVALID;
-		}
-		*out = {};
-		*reason = BTNS_REASON_INTERNAL;
-		const btns_status_t status = btns::guard(__func__,
-												 [&]
+	*out = {};
+	*reason = BTNS_REASON_INTERNAL;
+	const btns_status_t status = btns::guard(__func__,
+											 [&]
+											 {
+												 if (policy == nullptr || !is_valid(body))
 												 {
-													 if (policy == nullptr || !is_valid(body))
-													 {
-														 return BTNS_STATUS_INVALID;
-													 }
-													 const auto key = btns::parse_key(*policy, encoding, view(body));
-													 if (!key)
-													 {
-														 *reason = key.reason();
-														 return BTNS_STATUS_REFUSED;
-													 }
-													 out->type = key->type;
-													 out->bits = key->bits;
-													 out->encoding = encoding;
-													 out->spki_len = key->spki.size();
-													 std::ranges::copy(key->fingerprint, out->fingerprint);
-													 std::ranges::copy(key->spki, out->spki);
-													 *reason = BTNS_REASON_NONE;
-													 return BTNS_STATUS_OK;
-												 });
-		if (status != BTNS_STATUS_OK && status != BTNS_STATUS_REFUSED)
-		{
-			*reason = btns::failure_reason(status);
-		}
-		return status;
-	}
-
-	btns_status_t btns_key_encode(unsigned encoding, btns_bytes_t spki, uint8_t *out, size_t *len)
+													 return BTNS_STATUS_INVALID;
+												 }
+												 const auto key = btns::parse_key(*policy, encoding, view(body));
+												 if (!key)
+												 {
+													 *reason = key.reason();
+													 return BTNS_STATUS_REFUSED;
+												 }
+												 out->type = key->type;
+												 out->bits = key->bits;
+												 out->encoding = encoding;
+												 out->spki_len = key->spki.size();
+												 std::ranges::copy(key->fingerprint, out->fingerprint);
+												 std::ranges::copy(key->spki, out->spki);
+												 *reason = BTNS_REASON_NONE;
+												 return BTNS_STATUS_OK;
+											 });
+	if (status != BTNS_STATUS_OK && status != BTNS_STATUS_REFUSED)
 	{
-		if (out == nullptr || len == nullptr)
-		{
-			return BTNS_STATUS_INVALID;
-		}
-		*len = 0;
-		return btns::guard(__func__,
-						   [&]
+		*reason = btns::failure_reason(status);
+	}
+	return status;
+}
+
+btns_status_t btns_key_encode(unsigned encoding, btns_bytes_t spki, uint8_t *out, size_t *len)
+{
+	if (out == nullptr || len == nullptr)
+	{
+		return BTNS_STATUS_INVALID;
+	}
+	*len = 0;
+	return btns::guard(__func__,
+					   [&]
+					   {
+						   if (!is_valid(spki))
 						   {
-							   if (!is_valid(spki))
-							   {
-								   return BTNS_STATUS_INVALID;
-							   }
-							   const auto body = btns::encode_key(encoding, view(spki));
-							   if (!body || body->size() > BTNS_SPKI_MAX)
-							   {
-								   return BTNS_STATUS_REFUSED;
-							   }
-							   std::ranges::copy(*body, out);
-							   *len = body->size();
-							   return BTNS_STATUS_OK;
-						   });
-	}
+							   return BTNS_STATUS_INVALID;
+						   }
+						   const auto body = btns::encode_key(encoding, view(spki));
+						   if (!body || body->size() > BTNS_SPKI_MAX)
+						   {
+							   return BTNS_STATUS_REFUSED;
+						   }
+						   std::ranges::copy(*body, out);
+						   *len = body->size();
+						   return BTNS_STATUS_OK;
+					   });
+}
 
-	void btns_key_id(const uint8_t fingerprint[BTNS_FINGERPRINT_LEN], char out[BTNS_KEY_ID_LEN])
-	{
-		btns::write_key_id(std::span<const uint8_t, BTNS_FINGERPRINT_LEN>(fingerprint, BTNS_FINGERPRINT_LEN),
-						   std::span<char, BTNS_KEY_ID_LEN>(out, BTNS_KEY_ID_LEN));
-	}
+void btns_key_id(const uint8_t fingerprint[BTNS_FINGERPRINT_LEN], char out[BTNS_KEY_ID_LEN])
+{
+	btns::write_key_id(std::span<const uint8_t, BTNS_FINGERPRINT_LEN>(fingerprint, BTNS_FINGERPRINT_LEN),
+					   std::span<char, BTNS_KEY_ID_LEN>(out, BTNS_KEY_ID_LEN));
+}
 
-	bool btns_is_reserved_name(btns_bytes_t id)
-	{
-		bool reserved = true;
-		const btns_status_t status = btns::guard(__func__,
-												 [&]
+bool btns_is_reserved_name(btns_bytes_t id)
+{
+	bool reserved = true;
+	const btns_status_t status = btns::guard(__func__,
+											 [&]
+											 {
+												 if (!is_valid(id))
 												 {
-													 if (!is_valid(id))
-													 {
-														 return BTNS_STATUS_INVALID;
-													 }
-													 reserved = btns::is_reserved_name(view(id));
-													 return BTNS_STATUS_OK;
-												 });
-		return status != BTNS_STATUS_OK || reserved;
-	}
+													 return BTNS_STATUS_INVALID;
+												 }
+												 reserved = btns::is_reserved_name(view(id));
+												 return BTNS_STATUS_OK;
+											 });
+	return status != BTNS_STATUS_OK || reserved;
+}
 
-	btns_status_t btns_x509_names(btns_bytes_t cert, btns_x509_names_t *out)
+btns_status_t btns_x509_names(btns_bytes_t cert, btns_x509_names_t *out)
+{
+	if (out == nullptr)
 	{
-		if (out == nullptr)
+		return BTNS_STATUS_INVALID;
+	}
+	*out = {};
+	return btns::guard(
+		__func__,
+		[&]
 		{
-			return BTNS_STATUS_INVALID;
-		}
-		*out = {};
-		return btns::guard(
-			__func__,
-			[&]
+			if (!is_valid(cert))
 			{
-				if (!is_valid(cert))
-				{
-					return BTNS_STATUS_INVALID;
-				}
-				const auto certificate = btns::read_certificate(view(cert));
-				if (!certificate)
-				{
-					return BTNS_STATUS_REFUSED;
-				}
-				*out = {view(certificate->issuer), view(certificate->subject), view(certificate->authority_key_id)};
-				return BTNS_STATUS_OK;
-			});
-	}
+				return BTNS_STATUS_INVALID;
+			}
+			const auto certificate = btns::read_certificate(view(cert));
+			if (!certificate)
+			{
+				return BTNS_STATUS_REFUSED;
+			}
+			*out = {view(certificate->issuer), view(certificate->subject), view(certificate->authority_key_id)};
+			return BTNS_STATUS_OK;
+		});
+}
 
-	btns_status_t btns_find_version(btns_bytes_t image, char *out, size_t len)
+btns_status_t btns_find_version(btns_bytes_t image, char *out, size_t len)
+{
+	if (out == nullptr || len == 0)
 	{
-		if (out == nullptr || len == 0)
-		{
-			return BTNS_STATUS_INVALID;
-		}
-		*out = '\0';
-		return btns::guard(__func__,
-						   [&]
-						   {
-							   if (!is_valid(image))
-							   {
-								   return BTNS_STATUS_INVALID;
-							   }
-							   const auto version = btns::find_version(view(image));
-							   if (!version)
-							   {
-								   return BTNS_STATUS_REFUSED;
-							   }
-							   if (version->size() >= len)
-							   {
-								   return BTNS_STATUS_INVALID;
-							   }
-							   *std::ranges::copy(*version, out).out = '\0';
-							   return BTNS_STATUS_OK;
-						   });
+		return BTNS_STATUS_INVALID;
 	}
+	*out = '\0';
+	return btns::guard(__func__,
+					   [&]
+					   {
+						   if (!is_valid(image))
+						   {
+							   return BTNS_STATUS_INVALID;
+						   }
+						   const auto version = btns::find_version(view(image));
+						   if (!version)
+						   {
+							   return BTNS_STATUS_REFUSED;
+						   }
+						   if (version->size() >= len)
+						   {
+							   return BTNS_STATUS_INVALID;
+						   }
+						   *std::ranges::copy(*version, out).out = '\0';
+						   return BTNS_STATUS_OK;
+					   });
+}
 
 } // extern "C"

@@ -19,8 +19,7 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
-extern "C"
-{
+extern "C" {
 #endif
 
 /** SHA-256 of the canonical SubjectPublicKeyInfo, octets. */
@@ -40,621 +39,621 @@ extern "C"
 /** Traffic selectors of one side of one CHILD_SA; a BTNS peer that has more is refused. */
 #define BTNS_TS_MAX 16
 
-	/** What became of a call. Everything but BTNS_STATUS_OK means: refuse. */
-	typedef enum btns_status_t
-	{
-		BTNS_STATUS_OK = 0,
-		/** the call worked and the answer is no; the reason is set */
-		BTNS_STATUS_REFUSED,
-		/** an argument was invalid */
-		BTNS_STATUS_INVALID,
-		/** an allocation failed */
-		BTNS_STATUS_NOMEM,
-		/** any other exception */
-		BTNS_STATUS_FAULT,
-	} btns_status_t;
+/** What became of a call. Everything but BTNS_STATUS_OK means: refuse. */
+typedef enum btns_status_t
+{
+	BTNS_STATUS_OK = 0,
+	/** the call worked and the answer is no; the reason is set */
+	BTNS_STATUS_REFUSED,
+	/** an argument was invalid */
+	BTNS_STATUS_INVALID,
+	/** an allocation failed */
+	BTNS_STATUS_NOMEM,
+	/** any other exception */
+	BTNS_STATUS_FAULT,
+} btns_status_t;
 
-	/** Why a peer or CHILD_SA was refused; the texts are in reasons.def. */
-	typedef enum btns_reason_t
-	{
-		BTNS_REASON_NONE = 0,
+/** Why a peer or CHILD_SA was refused; the texts are in reasons.def. */
+typedef enum btns_reason_t
+{
+	BTNS_REASON_NONE = 0,
 #define BTNS_REASON(name, code, text) BTNS_REASON_##name,
 #include "reasons.def"
 #undef BTNS_REASON
-		BTNS_REASON_COUNT
-	} btns_reason_t;
+	BTNS_REASON_COUNT
+} btns_reason_t;
 
-	/** Stable code of a reason ("rsa-too-short"); static storage, never NULL. */
-	const char *btns_reason_code(btns_reason_t reason);
-	/** Sentence for the administrator; static storage, never NULL. */
-	const char *btns_reason_text(btns_reason_t reason);
+/** Stable code of a reason ("rsa-too-short"); static storage, never NULL. */
+const char *btns_reason_code(btns_reason_t reason);
+/** Sentence for the administrator; static storage, never NULL. */
+const char *btns_reason_text(btns_reason_t reason);
 
-	/** Octets that belong to somebody else. */
-	typedef struct btns_bytes_t
-	{
-		const uint8_t *ptr;
-		size_t len;
-	} btns_bytes_t;
+/** Octets that belong to somebody else. */
+typedef struct btns_bytes_t
+{
+	const uint8_t *ptr;
+	size_t len;
+} btns_bytes_t;
 
-	/** CERT encodings (RFC 7296 3.6, RFC 7670) that can carry a key. */
-	typedef enum btns_encoding_t
-	{
-		BTNS_ENCODING_X509 = 4,
-		BTNS_ENCODING_PKCS1 = 11,
-		BTNS_ENCODING_SPKI = 15,
-	} btns_encoding_t;
+/** CERT encodings (RFC 7296 3.6, RFC 7670) that can carry a key. */
+typedef enum btns_encoding_t
+{
+	BTNS_ENCODING_X509 = 4,
+	BTNS_ENCODING_PKCS1 = 11,
+	BTNS_ENCODING_SPKI = 15,
+} btns_encoding_t;
 
-	typedef enum btns_key_type_t
-	{
-		BTNS_KEY_NONE = 0,
-		BTNS_KEY_RSA,
-		BTNS_KEY_ECDSA,
-		BTNS_KEY_ED25519,
-		BTNS_KEY_ED448,
-	} btns_key_type_t;
+typedef enum btns_key_type_t
+{
+	BTNS_KEY_NONE = 0,
+	BTNS_KEY_RSA,
+	BTNS_KEY_ECDSA,
+	BTNS_KEY_ED25519,
+	BTNS_KEY_ED448,
+} btns_key_type_t;
 
-	/** "RSA", "ECDSA", "Ed25519", "Ed448"; static storage. */
-	const char *btns_key_type_name(btns_key_type_t type);
-	/** "x509", "pkcs1", "spki", else "unknown"; static storage. */
-	const char *btns_encoding_name(unsigned encoding);
+/** "RSA", "ECDSA", "Ed25519", "Ed448"; static storage. */
+const char *btns_key_type_name(btns_key_type_t type);
+/** "x509", "pkcs1", "spki", else "unknown"; static storage. */
+const char *btns_encoding_name(unsigned encoding);
 
-	/** A public key in canonical form. */
-	typedef struct btns_key_t
-	{
-		btns_key_type_t type;
-		/** RSA modulus or curve size, bits */
-		unsigned bits;
-		/** CERT encoding it arrived in */
-		unsigned encoding;
-		uint8_t fingerprint[BTNS_FINGERPRINT_LEN];
-		/** octets used of spki */
-		size_t spki_len;
-		/** canonical SubjectPublicKeyInfo, DER */
-		uint8_t spki[BTNS_SPKI_MAX];
-	} btns_key_t;
+/** A public key in canonical form. */
+typedef struct btns_key_t
+{
+	btns_key_type_t type;
+	/** RSA modulus or curve size, bits */
+	unsigned bits;
+	/** CERT encoding it arrived in */
+	unsigned encoding;
+	uint8_t fingerprint[BTNS_FINGERPRINT_LEN];
+	/** octets used of spki */
+	size_t spki_len;
+	/** canonical SubjectPublicKeyInfo, DER */
+	uint8_t spki[BTNS_SPKI_MAX];
+} btns_key_t;
 
-	/** Which keys are acceptable. */
-	typedef struct btns_key_policy_t
-	{
-		/** smallest RSA modulus, bits; values below 2048 count as 2048 */
-		unsigned rsa_min;
-		/** bit mask, 1u << btns_key_type_t */
-		unsigned types;
-		/** bit mask, 1u << btns_encoding_t */
-		unsigned encodings;
-	} btns_key_policy_t;
+/** Which keys are acceptable. */
+typedef struct btns_key_policy_t
+{
+	/** smallest RSA modulus, bits; values below 2048 count as 2048 */
+	unsigned rsa_min;
+	/** bit mask, 1u << btns_key_type_t */
+	unsigned types;
+	/** bit mask, 1u << btns_encoding_t */
+	unsigned encodings;
+} btns_key_policy_t;
 
-	/**
-	 * Decode and check the key in a CERT payload (RFC 7670, RFC 4306 3.6, RFC 8410, RFC 5480).
-	 *
-	 * @param encoding	CERT encoding, 15, 11 or 4
-	 * @param body		the payload after the encoding octet
-	 * @param out		the key; all zero unless BTNS_STATUS_OK
-	 * @param reason	why not, BTNS_REASON_NONE when BTNS_STATUS_OK
+/**
+ * Decode and check the key in a CERT payload (RFC 7670, RFC 4306 3.6, RFC 8410, RFC 5480).
+ *
+ * @param encoding	CERT encoding, 15, 11 or 4
+ * @param body		the payload after the encoding octet
+ * @param out		the key; all zero unless BTNS_STATUS_OK
+ * @param reason	why not, BTNS_REASON_NONE when BTNS_STATUS_OK
+ */
+btns_status_t btns_key_parse(const btns_key_policy_t *policy, unsigned encoding, btns_bytes_t body, btns_key_t *out,
+							 btns_reason_t *reason);
+
+/**
+ * Make the body of a CERT payload from a SubjectPublicKeyInfo, without the checks for strangers' keys: the
+ * key is our own.
+ *
+ * @param encoding	15, or 11 for RSA keys
+ * @param spki		SubjectPublicKeyInfo, DER
+ * @param out		at least BTNS_SPKI_MAX octets
+ * @param len		octets written, 0 on failure
+ * @return			BTNS_STATUS_REFUSED when the key has no such encoding
+ */
+btns_status_t btns_key_encode(unsigned encoding, btns_bytes_t spki, uint8_t *out, size_t *len);
+
+/** Write "btns:sha256:<hex>" and NUL. */
+void btns_key_id(const uint8_t fingerprint[BTNS_FINGERPRINT_LEN], char out[BTNS_KEY_ID_LEN]);
+
+/** TRUE if an identity's octets begin with "btns:" in any case, or with it after leading blanks or NULs. */
+bool btns_is_reserved_name(btns_bytes_t id);
+
+/** The names in an X.509 certificate that decide whether somebody here is its issuer. Views into the certificate.
+ */
+typedef struct btns_x509_names_t
+{
+	/** DER of the issuer Name, with its SEQUENCE header */
+	btns_bytes_t issuer;
+	/** DER of the subject Name, with its SEQUENCE header */
+	btns_bytes_t subject;
+	/** keyIdentifier of the authorityKeyIdentifier extension, empty if there is none */
+	btns_bytes_t authority_key_id;
+} btns_x509_names_t;
+
+btns_status_t btns_x509_names(btns_bytes_t cert, btns_x509_names_t *out);
+
+/* ---- PAD entries: peer_cfgs as the core sees them ---- */
+
+/** What `remote.groups` makes of a PAD entry. */
+typedef enum btns_flag_t
+{
+	/** no reserved group: an entry for authenticated peers */
+	BTNS_FLAG_NONE = 0,
+	/** groups = btns: PUBLICKEY:any */
+	BTNS_FLAG_ANY,
+	/** groups = btns:sha256:<hex>: PUBLICKEY:value */
+	BTNS_FLAG_KEY,
+	/** groups = btns:null, for another plugin */
+	BTNS_FLAG_NULL,
+	/** groups = btns:known, for another plugin */
+	BTNS_FLAG_KNOWN,
+	/** a group that begins with btns: but is none of these, or several: never yielded to anybody */
+	BTNS_FLAG_BROKEN,
+} btns_flag_t;
+
+/** Authentication class of a configured round. */
+typedef enum btns_class_t
+{
+	BTNS_CLASS_ANY = 0,
+	BTNS_CLASS_PUBKEY,
+	BTNS_CLASS_PSK,
+	BTNS_CLASS_EAP,
+	BTNS_CLASS_OTHER,
+} btns_class_t;
+
+/** One configured remote round. */
+typedef struct btns_round_t
+{
+	btns_class_t auth;
+	/** TRUE if the identity is absent or %any */
+	bool any_id;
+	/** TRUE if CA certificates or CA identities are demanded */
+	bool cacerts;
+	/** TRUE if raw public keys or certificates are demanded */
+	bool certs;
+	/** group names, each NUL terminated; owned by the caller */
+	const char *const *groups;
+	size_t group_count;
+} btns_round_t;
+
+/** One address family's address: octets, 4 of them for family 4, 16 for family 6. */
+typedef struct btns_addr_t
+{
+	/** 4, 6, or 0 for none */
+	uint8_t family;
+	uint8_t bytes[16];
+} btns_addr_t;
+
+/** A traffic selector (RFC 7296 3.13.1). */
+typedef struct btns_ts_t
+{
+	/** 4 or 6 */
+	uint8_t family;
+	/** IP protocol, 0 for any */
+	uint8_t protocol;
+	/** inclusive, host byte order */
+	uint16_t from_port;
+	uint16_t to_port;
+	/** inclusive, network byte order; the first 4 octets for family 4 */
+	uint8_t from[16];
+	uint8_t to[16];
+} btns_ts_t;
+
+/** An inclusive range of addresses. */
+typedef struct btns_range_t
+{
+	uint8_t family;
+	uint8_t from[16];
+	uint8_t to[16];
+} btns_range_t;
+
+/** One PAD entry as configured. All pointers are the caller's. */
+typedef struct btns_entry_t
+{
+	const char *name;
+	/** 1, 2, or 0 for either */
+	unsigned ike_version;
+	const btns_round_t *rounds;
+	size_t round_count;
+	const char *const *pools;
+	size_t pool_count;
+	bool mobike;
+	/** TRUE if the entry's remote addresses are all-covering (%any) */
+	bool any_remote;
+	/** selectors of all children, local ones first; dynamic ones are left out */
+	const btns_ts_t *local_ts;
+	size_t local_ts_count;
+	const btns_ts_t *remote_ts;
+	size_t remote_ts_count;
+	/** literal remote addresses, ranges and subnets of the IKE configuration */
+	const btns_range_t *addrs;
+	size_t addr_count;
+} btns_entry_t;
+
+/** The flag of an entry: from exact reserved group names in any round, any case. @param key the pinned key, for
+ * BTNS_FLAG_KEY */
+btns_flag_t btns_entry_flag(const btns_entry_t *entry, uint8_t key[BTNS_FINGERPRINT_LEN]);
+
+/* ---- the core object ---- */
+
+typedef struct btns_core_t btns_core_t;
+
+/** Tunables, charon.plugins.btns.* */
+typedef struct btns_options_t
+{
+	btns_key_policy_t keys;
+	/** most BTNS IKE_SAs; 0 admits none */
+	unsigned max_peers;
+	/** most BTNS IKE_SAs of one source: an IPv4 address, an IPv6 /64 */
+	unsigned max_peers_per_source;
+	/** most CHILD_SAs of one BTNS IKE_SA */
+	unsigned max_children;
+	/** addresses that no stranger may get; owned by the caller */
+	const btns_range_t *reserve;
+	size_t reserve_count;
+	/** log lines per reason and second */
+	unsigned log_rate;
+} btns_options_t;
+
+/** Defaults: rsa_min 2048, all types and encodings, 1000 peers, 16 per source, 16 children, 5 log lines. */
+void btns_options_default(btns_options_t *out);
+
+/** @return NULL if memory ran out; then nothing may be hooked */
+btns_core_t *btns_core_create(const btns_options_t *options);
+void btns_core_destroy(btns_core_t *core);
+/** Replace the tunables. What was accepted stays; the next audit evicts what `reserve` no longer allows. */
+btns_status_t btns_core_configure(btns_core_t *core, const btns_options_t *options);
+/** Parse "10.0.0.0/8", "2001:db8::1", "192.0.2.1-192.0.2.9". REFUSED if it is none. */
+btns_status_t btns_range_parse(const char *text, btns_range_t *out);
+
+/* ---- configuration: the PAD and what it reserves ---- */
+
+/** How serious a linter's finding is. */
+typedef enum btns_severity_t
+{
+	BTNS_SEVERITY_WARNING = 1,
+	/** the entry is never yielded */
+	BTNS_SEVERITY_ERROR,
+} btns_severity_t;
+
+typedef struct btns_config_t btns_config_t;
+
+/** Begin to describe the configuration anew. Owned by the caller until commit or abort. NULL if memory ran out. */
+btns_config_t *btns_config_begin(btns_core_t *core);
+/** Add an entry, in configuration order. */
+btns_status_t btns_config_add(btns_config_t *config, const btns_entry_t *entry);
+/** Add one of the host's own addresses; it is reserved. */
+btns_status_t btns_config_own_address(btns_config_t *config, const btns_addr_t *addr);
+/** Lint the entries, compute what is reserved, put both into force; frees config in every case. */
+btns_status_t btns_config_commit(btns_core_t *core, btns_config_t *config);
+void btns_config_abort(btns_config_t *config);
+
+/** Index i as in the order of btns_config_add of the configuration in force: FALSE if out of range, broken or
+ * refused by the linter. */
+bool btns_config_usable(btns_core_t *core, size_t i);
+
+/** One entry for display. Strings are valid during the callback only. */
+typedef struct btns_pad_info_t
+{
+	const char *name;
+	btns_flag_t flag;
+	/** for BTNS_FLAG_KEY */
+	uint8_t key[BTNS_FINGERPRINT_LEN];
+	bool usable;
+	/** texts of what it reserves, e.g. "10.1.0.0/16" */
+	const char *const *reserves;
+	size_t reserve_count;
+	/** the linter's sentences */
+	const char *const *findings;
+	const btns_severity_t *severities;
+	size_t finding_count;
+} btns_pad_info_t;
+
+typedef void (*btns_pad_cb_t)(void *user, const btns_pad_info_t *info);
+/** Enumerate the entries in force. The callback runs without a lock held. */
+btns_status_t btns_config_each(btns_core_t *core, btns_pad_cb_t cb, void *user);
+/** Enumerate findings that were never reported before by this call, for the log: (entry name, severity, sentence).
+ */
+typedef void (*btns_finding_cb_t)(void *user, const char *name, btns_severity_t severity, const char *text);
+btns_status_t btns_config_new_findings(btns_core_t *core, btns_finding_cb_t cb, void *user);
+
+/* ---- PAD lookup (RFC 5386 2) ---- */
+
+typedef enum btns_role_t
+{
+	BTNS_ROLE_RESPONDER = 0,
+	BTNS_ROLE_INITIATOR,
+} btns_role_t;
+
+/** How the peer authenticates in the message at hand. */
+typedef enum btns_auth_t
+{
+	/** no AUTH payload: EAP is asked for */
+	BTNS_AUTH_EAP = 0,
+	BTNS_AUTH_SIGNATURE,
+	BTNS_AUTH_PSK,
+	BTNS_AUTH_NULL,
+	BTNS_AUTH_OTHER,
+} btns_auth_t;
+
+/** How the claimed identity relates to an entry: the best over all its rounds and all kinds of identities. */
+typedef enum btns_match_t
+{
+	BTNS_MATCH_NONE = 0,
+	/** only by %any, or by an identity that is absent */
+	BTNS_MATCH_ANY,
+	/** by an identity more specific than %any, wildcards in it included */
+	BTNS_MATCH_SPECIFIC,
+} btns_match_t;
+
+typedef enum btns_tri_t
+{
+	BTNS_UNKNOWN = 0,
+	BTNS_NO,
+	BTNS_YES,
+} btns_tri_t;
+
+/** What is known of the peer. */
+typedef struct btns_claim_t
+{
+	btns_role_t role;
+	/** IKE major version */
+	unsigned ike_version;
+	btns_auth_t auth;
+	/** the asserted identity begins with btns: */
+	bool reserved_name;
+	/** a shared key that is bound to identities names the asserted one */
+	bool named_by_secret;
+	/** some non-BTNS credential speaks for the peer; BTNS_UNKNOWN until it was looked up */
+	btns_tri_t vouched;
+	/** rounds already completed on this IKE_SA */
+	unsigned rounds_done;
+	/** the presented key's fingerprint; NULL if there is none or it was refused */
+	const uint8_t *fingerprint;
+	/** why there is no key, BTNS_REASON_NONE if there is or it was not looked at yet */
+	btns_reason_t key_reason;
+	/** NONE, or MAX_PEERS and the like: result of btns_sa_admissible() */
+	btns_reason_t limit;
+	/** fingerprint and key_reason are valid; FALSE before the key was looked at */
+	bool key_known;
+} btns_claim_t;
+
+/** One entry in a lookup. */
+typedef struct btns_candidate_t
+{
+	btns_flag_t flag;
+	uint8_t key[BTNS_FINGERPRINT_LEN];
+	/** the linter lets it pass; meaningless without a flag */
+	bool usable;
+	btns_match_t match;
+	/** charon would offer it for these addresses and identities */
+	bool offered;
+} btns_candidate_t;
+
+typedef enum btns_choice_t
+{
+	/** nobody: an empty list */
+	BTNS_CHOICE_NONE = 0,
+	/** the peer claims a known identity: entries without the flag */
+	BTNS_CHOICE_NAMED,
+	/** entries without the flag and with %any */
+	BTNS_CHOICE_CREDENTIALED,
+	/** entries with the flag: the peer is a BTNS peer once its key is verified */
+	BTNS_CHOICE_STRANGER,
+	/** the answer depends on claim.vouched or the key: look them up and ask again */
+	BTNS_CHOICE_ASK_AGAIN,
+} btns_choice_t;
+
+typedef struct btns_verdict_t
+{
+	btns_choice_t choice;
+	/** why no stranger, for BTNS_CHOICE_NONE; also set for NAMED and CREDENTIALED when flagged entries were
+	 * withheld */
+	btns_reason_t reason;
+	/** candidates that may be yielded */
+	size_t count;
+} btns_verdict_t;
+
+/**
+ * The decision of the PAD, a pure function. A list never holds both kinds of entries.
+ *
+ * Named is computed over all candidates, offered or not; only offered ones are yielded, in the given order,
+ * specific keys before the wildcard. For an initiator the candidates are all entries and `offered` is set for the
+ * one in use.
+ *
+ * @param order		at least count elements: indexes to yield, verdict.count of them
+ */
+btns_status_t btns_pad_lookup(const btns_claim_t *claim, const btns_candidate_t *candidates, size_t count,
+							  size_t *order, btns_verdict_t *verdict);
+
+/* ---- IKE_SAs: what is remembered, by charon's unique ID ---- */
+
+/** Source address of an IKE_SA_INIT message from the peer. Makes the record. */
+btns_status_t btns_sa_init(btns_core_t *core, uint32_t sa, const btns_addr_t *source);
+
+/** One CERT payload. */
+typedef struct btns_cert_t
+{
+	unsigned encoding;
+	btns_bytes_t body;
+} btns_cert_t;
+
+/** An IKE_AUTH message with IDx from the peer. */
+typedef struct btns_auth_message_t
+{
+	btns_auth_t auth;
+	btns_addr_t source;
+	/** at most BTNS_CERTS_MAX are looked at */
+	const btns_cert_t *certs;
+	size_t cert_count;
+	/** number of CERT payloads in the message */
+	size_t cert_total;
+	/** asserted identity for display, may be empty */
+	const char *asserted_id;
+	/** ANOTHER_AUTH_FOLLOWS is in the message: a BTNS peer's is refused in btns_sa_authorize() with MULTIPLE_ROUNDS
 	 */
-	btns_status_t btns_key_parse(const btns_key_policy_t *policy, unsigned encoding, btns_bytes_t body, btns_key_t *out,
-								 btns_reason_t *reason);
+	bool another_follows;
+} btns_auth_message_t;
 
-	/**
-	 * Make the body of a CERT payload from a SubjectPublicKeyInfo, without the checks for strangers' keys: the
-	 * key is our own.
-	 *
-	 * @param encoding	15, or 11 for RSA keys
-	 * @param spki		SubjectPublicKeyInfo, DER
-	 * @param out		at least BTNS_SPKI_MAX octets
-	 * @param len		octets written, 0 on failure
-	 * @return			BTNS_STATUS_REFUSED when the key has no such encoding
-	 */
-	btns_status_t btns_key_encode(unsigned encoding, btns_bytes_t spki, uint8_t *out, size_t *len);
+/** Copy what an IKE_AUTH message shows; replaces what an earlier one showed, and disarms. Parses nothing. */
+btns_status_t btns_sa_message(btns_core_t *core, uint32_t sa, const btns_auth_message_t *message);
 
-	/** Write "btns:sha256:<hex>" and NUL. */
-	void btns_key_id(const uint8_t fingerprint[BTNS_FINGERPRINT_LEN], char out[BTNS_KEY_ID_LEN]);
+/** How the peer authenticates in the message last seen, BTNS_AUTH_OTHER if none was. */
+btns_auth_t btns_sa_auth(btns_core_t *core, uint32_t sa);
 
-	/** TRUE if an identity's octets begin with "btns:" in any case, or with it after leading blanks or NULs. */
-	bool btns_is_reserved_name(btns_bytes_t id);
+/** Parse and check the presented key, once a message. REFUSED with the reason, also for ADDRESS_CHANGED. @param out
+ * all zero unless OK */
+btns_status_t btns_sa_key(btns_core_t *core, uint32_t sa, btns_key_t *out, btns_reason_t *reason);
 
-	/** The names in an X.509 certificate that decide whether somebody here is its issuer. Views into the certificate.
-	 */
-	typedef struct btns_x509_names_t
-	{
-		/** DER of the issuer Name, with its SEQUENCE header */
-		btns_bytes_t issuer;
-		/** DER of the subject Name, with its SEQUENCE header */
-		btns_bytes_t subject;
-		/** keyIdentifier of the authorityKeyIdentifier extension, empty if there is none */
-		btns_bytes_t authority_key_id;
-	} btns_x509_names_t;
+/** Enumerate the X.509 certificates of the message last seen, as copied. */
+typedef void (*btns_cert_cb_t)(void *user, btns_bytes_t cert);
+btns_status_t btns_sa_certs(btns_core_t *core, uint32_t sa, btns_cert_cb_t cb, void *user);
+/** TRUE if the message last seen had CERT payloads of other kinds than 4, 11 and 15 (a hash and URL, say), which
+ * name a certificate. */
+bool btns_sa_names_certificate(btns_core_t *core, uint32_t sa);
 
-	btns_status_t btns_x509_names(btns_bytes_t cert, btns_x509_names_t *out);
+/** Is there room for one more stranger? NONE, MAX_PEERS or MAX_PEERS_PER_SOURCE. */
+btns_reason_t btns_sa_admissible(btns_core_t *core, uint32_t sa);
 
-	/* ---- PAD entries: peer_cfgs as the core sees them ---- */
+/** From now until authorize or the next message the presented key may be offered to charon. Reserves a place under
+ * the caps. */
+btns_status_t btns_sa_arm(btns_core_t *core, uint32_t sa, btns_role_t role, btns_reason_t *reason);
+/** The armed key. REFUSED if not armed. */
+btns_status_t btns_sa_armed_key(btns_core_t *core, uint32_t sa, btns_key_t *out);
+/** The verified key of a BTNS IKE_SA. REFUSED if it is none. */
+btns_status_t btns_sa_verified_key(btns_core_t *core, uint32_t sa, btns_key_t *out);
 
-	/** What `remote.groups` makes of a PAD entry. */
-	typedef enum btns_flag_t
-	{
-		/** no reserved group: an entry for authenticated peers */
-		BTNS_FLAG_NONE = 0,
-		/** groups = btns: PUBLICKEY:any */
-		BTNS_FLAG_ANY,
-		/** groups = btns:sha256:<hex>: PUBLICKEY:value */
-		BTNS_FLAG_KEY,
-		/** groups = btns:null, for another plugin */
-		BTNS_FLAG_NULL,
-		/** groups = btns:known, for another plugin */
-		BTNS_FLAG_KNOWN,
-		/** a group that begins with btns: but is none of these, or several: never yielded to anybody */
-		BTNS_FLAG_BROKEN,
-	} btns_flag_t;
+/** What charon has when a round is done. */
+typedef struct btns_authorize_t
+{
+	/** flag of the selected peer_cfg */
+	btns_flag_t flag;
+	const char *connection;
+	/** the round just done was verified as a public key signature */
+	bool pubkey;
+	/** rounds done before this one */
+	unsigned rounds_done;
+	/** fingerprint of the key that verified, from the certificate that our credential set made; NULL if another one
+	 * verified */
+	const uint8_t *verified;
+	/** remote address of the IKE_SA now */
+	btns_addr_t source;
+	/** TRUE in the final call */
+	bool final;
+	/** all three parts of the identity are the key's; looked at in the final call only */
+	bool coerced;
+} btns_authorize_t;
 
-	/** Authentication class of a configured round. */
-	typedef enum btns_class_t
-	{
-		BTNS_CLASS_ANY = 0,
-		BTNS_CLASS_PUBKEY,
-		BTNS_CLASS_PSK,
-		BTNS_CLASS_EAP,
-		BTNS_CLASS_OTHER,
-	} btns_class_t;
+typedef struct btns_grant_t
+{
+	/** the peer is a BTNS peer: coerce its identity and add the groups */
+	bool btns;
+	/** the round is allowed; FALSE means *success = FALSE */
+	bool allowed;
+	btns_reason_t reason;
+	btns_key_t key;
+} btns_grant_t;
 
-	/** One configured remote round. */
-	typedef struct btns_round_t
-	{
-		btns_class_t auth;
-		/** TRUE if the identity is absent or %any */
-		bool any_id;
-		/** TRUE if CA certificates or CA identities are demanded */
-		bool cacerts;
-		/** TRUE if raw public keys or certificates are demanded */
-		bool certs;
-		/** group names, each NUL terminated; owned by the caller */
-		const char *const *groups;
-		size_t group_count;
-	} btns_round_t;
+/** Decide in authorize(). Disarms. grant.allowed is FALSE on every failure of a flagged entry or an armed peer. */
+btns_status_t btns_sa_authorize(btns_core_t *core, uint32_t sa, const btns_authorize_t *facts, btns_grant_t *grant);
 
-	/** One address family's address: octets, 4 of them for family 4, 16 for family 6. */
-	typedef struct btns_addr_t
-	{
-		/** 4, 6, or 0 for none */
-		uint8_t family;
-		uint8_t bytes[16];
-	} btns_addr_t;
+/** charon rekeyed: `to` inherits all that `from` has. */
+btns_status_t btns_sa_rekey(btns_core_t *core, uint32_t from, uint32_t to);
+/** The IKE_SA is up, at a wall-clock time in seconds (0 after a rekey: keep the time there is), with charon's SPIs
+ * for display. */
+btns_status_t btns_sa_up(btns_core_t *core, uint32_t sa, uint64_t spi_i, uint64_t spi_r, const btns_addr_t *local,
+						 const btns_addr_t *remote, int64_t when);
+/** Forget an IKE_SA and its CHILD_SAs. */
+void btns_sa_drop(btns_core_t *core, uint32_t sa);
+/** TRUE if the side table knows it as a BTNS peer's. */
+bool btns_sa_is_btns(btns_core_t *core, uint32_t sa);
 
-	/** A traffic selector (RFC 7296 3.13.1). */
-	typedef struct btns_ts_t
-	{
-		/** 4 or 6 */
-		uint8_t family;
-		/** IP protocol, 0 for any */
-		uint8_t protocol;
-		/** inclusive, host byte order */
-		uint16_t from_port;
-		uint16_t to_port;
-		/** inclusive, network byte order; the first 4 octets for family 4 */
-		uint8_t from[16];
-		uint8_t to[16];
-	} btns_ts_t;
+/* ---- CHILD_SAs ---- */
 
-	/** An inclusive range of addresses. */
-	typedef struct btns_range_t
-	{
-		uint8_t family;
-		uint8_t from[16];
-		uint8_t to[16];
-	} btns_range_t;
+typedef struct btns_child_t
+{
+	/** the peer_cfg is flagged */
+	bool btns;
+	const char *connection;
+	/** the peer's address and the virtual IPs assigned to it */
+	const btns_addr_t *hosts;
+	size_t host_count;
+	/** what charon narrowed to */
+	const btns_ts_t *local;
+	size_t local_count;
+	const btns_ts_t *remote;
+	size_t remote_count;
+	/** the configuration demands transport mode and the CHILD_SA would not be */
+	bool mode_mismatch;
+	/** TRUE if this is before installation: remember the selectors as pending */
+	bool installing;
+	/** charon's unique ID of the CHILD_SA */
+	uint32_t child;
+} btns_child_t;
 
-	/** One PAD entry as configured. All pointers are the caller's. */
-	typedef struct btns_entry_t
-	{
-		const char *name;
-		/** 1, 2, or 0 for either */
-		unsigned ike_version;
-		const btns_round_t *rounds;
-		size_t round_count;
-		const char *const *pools;
-		size_t pool_count;
-		bool mobike;
-		/** TRUE if the entry's remote addresses are all-covering (%any) */
-		bool any_remote;
-		/** selectors of all children, local ones first; dynamic ones are left out */
-		const btns_ts_t *local_ts;
-		size_t local_ts_count;
-		const btns_ts_t *remote_ts;
-		size_t remote_ts_count;
-		/** literal remote addresses, ranges and subnets of the IKE configuration */
-		const btns_range_t *addrs;
-		size_t addr_count;
-	} btns_entry_t;
+/** Called for each BTNS IKE_SA that has to go. */
+typedef void (*btns_evict_cb_t)(void *user, uint32_t sa, btns_reason_t reason);
 
-	/** The flag of an entry: from exact reserved group names in any round, any case. @param key the pinned key, for
-	 * BTNS_FLAG_KEY */
-	btns_flag_t btns_entry_flag(const btns_entry_t *entry, uint8_t key[BTNS_FINGERPRINT_LEN]);
+/**
+ * Decide over a CHILD_SA's selectors. For a BTNS peer: all or nothing, exact prefixes, its own hosts or what the
+ * configuration allows, nothing reserved, nothing that another key holds. For an authenticated peer: always
+ * allowed, and `evict` is called for each BTNS IKE_SA that overlaps.
+ */
+btns_status_t btns_child_authorize(btns_core_t *core, uint32_t sa, const btns_child_t *child, btns_evict_cb_t evict,
+								   void *user, btns_reason_t *reason);
+/** A CHILD_SA came up: checks again as above and puts it into the index. REFUSED means: destroy it. */
+btns_status_t btns_child_up(btns_core_t *core, uint32_t sa, const btns_child_t *child, btns_evict_cb_t evict,
+							void *user, btns_reason_t *reason);
+void btns_child_down(btns_core_t *core, uint32_t sa, uint32_t child);
+/** An authenticated peer holds these addresses (its own, virtual IPs): reserved until the IKE_SA drops. Replaces
+ * what it held before. */
+btns_status_t btns_sa_holds(btns_core_t *core, uint32_t sa, const btns_addr_t *addrs, size_t count,
+							btns_evict_cb_t evict, void *user);
+/** Does anything reserved cover this address? For traps and virtual IPs. TRUE on failure. */
+bool btns_is_reserved(btns_core_t *core, const btns_addr_t *addr);
+/** Check all BTNS IKE_SAs against the configuration in force. */
+btns_status_t btns_audit(btns_core_t *core, btns_evict_cb_t evict, void *user);
 
-	/* ---- the core object ---- */
+/* ---- for people ---- */
 
-	typedef struct btns_core_t btns_core_t;
+typedef struct btns_peer_info_t
+{
+	uint32_t sa;
+	uint64_t spi_i;
+	uint64_t spi_r;
+	btns_addr_t local;
+	btns_addr_t remote;
+	btns_role_t role;
+	/** TRUE once up */
+	bool established;
+	/** seconds since the epoch, 0 unless established */
+	int64_t since;
+	btns_key_t key;
+	char connection[BTNS_NAME_LEN];
+	char asserted_id[BTNS_ID_LEN];
+	size_t children;
+} btns_peer_info_t;
 
-	/** Tunables, charon.plugins.btns.* */
-	typedef struct btns_options_t
-	{
-		btns_key_policy_t keys;
-		/** most BTNS IKE_SAs; 0 admits none */
-		unsigned max_peers;
-		/** most BTNS IKE_SAs of one source: an IPv4 address, an IPv6 /64 */
-		unsigned max_peers_per_source;
-		/** most CHILD_SAs of one BTNS IKE_SA */
-		unsigned max_children;
-		/** addresses that no stranger may get; owned by the caller */
-		const btns_range_t *reserve;
-		size_t reserve_count;
-		/** log lines per reason and second */
-		unsigned log_rate;
-	} btns_options_t;
+typedef void (*btns_peer_cb_t)(void *user, const btns_peer_info_t *info);
+/** Enumerate the BTNS peers by ascending unique ID, as of the time of the call. */
+btns_status_t btns_peers_each(btns_core_t *core, btns_peer_cb_t cb, void *user);
 
-	/** Defaults: rsa_min 2048, all types and encodings, 1000 peers, 16 per source, 16 children, 5 log lines. */
-	void btns_options_default(btns_options_t *out);
+typedef void (*btns_stat_cb_t)(void *user, const char *name, uint64_t value);
+/** accepted, refused, refused-<code> for every reason, evicted, peers, children, records, reserved-ranges. */
+btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user);
+/** Count a refusal. @return TRUE if a log line is due under log_rate; now in seconds of a monotonic clock */
+bool btns_refused(btns_core_t *core, btns_reason_t reason, int64_t now);
+/**
+ * Remember why flagged entries were withheld from a peer or why it is refused: nobody is told unless its
+ * authentication fails in the end. The first reason stays until btns_sa_take_refusal() or the next
+ * btns_sa_message().
+ */
+void btns_sa_refuse(btns_core_t *core, uint32_t sa, btns_reason_t reason);
+/** Take the remembered reason, NONE if there is none. */
+btns_reason_t btns_sa_take_refusal(btns_core_t *core, uint32_t sa);
+/** What is known of a peer that is being refused; REFUSED if nothing is. */
+btns_status_t btns_sa_info(btns_core_t *core, uint32_t sa, btns_peer_info_t *out);
 
-	/** @return NULL if memory ran out; then nothing may be hooked */
-	btns_core_t *btns_core_create(const btns_options_t *options);
-	void btns_core_destroy(btns_core_t *core);
-	/** Replace the tunables. What was accepted stays; the next audit evicts what `reserve` no longer allows. */
-	btns_status_t btns_core_configure(btns_core_t *core, const btns_options_t *options);
-	/** Parse "10.0.0.0/8", "2001:db8::1", "192.0.2.1-192.0.2.9". REFUSED if it is none. */
-	btns_status_t btns_range_parse(const char *text, btns_range_t *out);
-
-	/* ---- configuration: the PAD and what it reserves ---- */
-
-	/** How serious a linter's finding is. */
-	typedef enum btns_severity_t
-	{
-		BTNS_SEVERITY_WARNING = 1,
-		/** the entry is never yielded */
-		BTNS_SEVERITY_ERROR,
-	} btns_severity_t;
-
-	typedef struct btns_config_t btns_config_t;
-
-	/** Begin to describe the configuration anew. Owned by the caller until commit or abort. NULL if memory ran out. */
-	btns_config_t *btns_config_begin(btns_core_t *core);
-	/** Add an entry, in configuration order. */
-	btns_status_t btns_config_add(btns_config_t *config, const btns_entry_t *entry);
-	/** Add one of the host's own addresses; it is reserved. */
-	btns_status_t btns_config_own_address(btns_config_t *config, const btns_addr_t *addr);
-	/** Lint the entries, compute what is reserved, put both into force; frees config in every case. */
-	btns_status_t btns_config_commit(btns_core_t *core, btns_config_t *config);
-	void btns_config_abort(btns_config_t *config);
-
-	/** Index i as in the order of btns_config_add of the configuration in force: FALSE if out of range, broken or
-	 * refused by the linter. */
-	bool btns_config_usable(btns_core_t *core, size_t i);
-
-	/** One entry for display. Strings are valid during the callback only. */
-	typedef struct btns_pad_info_t
-	{
-		const char *name;
-		btns_flag_t flag;
-		/** for BTNS_FLAG_KEY */
-		uint8_t key[BTNS_FINGERPRINT_LEN];
-		bool usable;
-		/** texts of what it reserves, e.g. "10.1.0.0/16" */
-		const char *const *reserves;
-		size_t reserve_count;
-		/** the linter's sentences */
-		const char *const *findings;
-		const btns_severity_t *severities;
-		size_t finding_count;
-	} btns_pad_info_t;
-
-	typedef void (*btns_pad_cb_t)(void *user, const btns_pad_info_t *info);
-	/** Enumerate the entries in force. The callback runs without a lock held. */
-	btns_status_t btns_config_each(btns_core_t *core, btns_pad_cb_t cb, void *user);
-	/** Enumerate findings that were never reported before by this call, for the log: (entry name, severity, sentence).
-	 */
-	typedef void (*btns_finding_cb_t)(void *user, const char *name, btns_severity_t severity, const char *text);
-	btns_status_t btns_config_new_findings(btns_core_t *core, btns_finding_cb_t cb, void *user);
-
-	/* ---- PAD lookup (RFC 5386 2) ---- */
-
-	typedef enum btns_role_t
-	{
-		BTNS_ROLE_RESPONDER = 0,
-		BTNS_ROLE_INITIATOR,
-	} btns_role_t;
-
-	/** How the peer authenticates in the message at hand. */
-	typedef enum btns_auth_t
-	{
-		/** no AUTH payload: EAP is asked for */
-		BTNS_AUTH_EAP = 0,
-		BTNS_AUTH_SIGNATURE,
-		BTNS_AUTH_PSK,
-		BTNS_AUTH_NULL,
-		BTNS_AUTH_OTHER,
-	} btns_auth_t;
-
-	/** How the claimed identity relates to an entry: the best over all its rounds and all kinds of identities. */
-	typedef enum btns_match_t
-	{
-		BTNS_MATCH_NONE = 0,
-		/** only by %any, or by an identity that is absent */
-		BTNS_MATCH_ANY,
-		/** by an identity more specific than %any, wildcards in it included */
-		BTNS_MATCH_SPECIFIC,
-	} btns_match_t;
-
-	typedef enum btns_tri_t
-	{
-		BTNS_UNKNOWN = 0,
-		BTNS_NO,
-		BTNS_YES,
-	} btns_tri_t;
-
-	/** What is known of the peer. */
-	typedef struct btns_claim_t
-	{
-		btns_role_t role;
-		/** IKE major version */
-		unsigned ike_version;
-		btns_auth_t auth;
-		/** the asserted identity begins with btns: */
-		bool reserved_name;
-		/** a shared key that is bound to identities names the asserted one */
-		bool named_by_secret;
-		/** some non-BTNS credential speaks for the peer; BTNS_UNKNOWN until it was looked up */
-		btns_tri_t vouched;
-		/** rounds already completed on this IKE_SA */
-		unsigned rounds_done;
-		/** the presented key's fingerprint; NULL if there is none or it was refused */
-		const uint8_t *fingerprint;
-		/** why there is no key, BTNS_REASON_NONE if there is or it was not looked at yet */
-		btns_reason_t key_reason;
-		/** NONE, or MAX_PEERS and the like: result of btns_sa_admissible() */
-		btns_reason_t limit;
-		/** fingerprint and key_reason are valid; FALSE before the key was looked at */
-		bool key_known;
-	} btns_claim_t;
-
-	/** One entry in a lookup. */
-	typedef struct btns_candidate_t
-	{
-		btns_flag_t flag;
-		uint8_t key[BTNS_FINGERPRINT_LEN];
-		/** the linter lets it pass; meaningless without a flag */
-		bool usable;
-		btns_match_t match;
-		/** charon would offer it for these addresses and identities */
-		bool offered;
-	} btns_candidate_t;
-
-	typedef enum btns_choice_t
-	{
-		/** nobody: an empty list */
-		BTNS_CHOICE_NONE = 0,
-		/** the peer claims a known identity: entries without the flag */
-		BTNS_CHOICE_NAMED,
-		/** entries without the flag and with %any */
-		BTNS_CHOICE_CREDENTIALED,
-		/** entries with the flag: the peer is a BTNS peer once its key is verified */
-		BTNS_CHOICE_STRANGER,
-		/** the answer depends on claim.vouched or the key: look them up and ask again */
-		BTNS_CHOICE_ASK_AGAIN,
-	} btns_choice_t;
-
-	typedef struct btns_verdict_t
-	{
-		btns_choice_t choice;
-		/** why no stranger, for BTNS_CHOICE_NONE; also set for NAMED and CREDENTIALED when flagged entries were
-		 * withheld */
-		btns_reason_t reason;
-		/** candidates that may be yielded */
-		size_t count;
-	} btns_verdict_t;
-
-	/**
-	 * The decision of the PAD, a pure function. A list never holds both kinds of entries.
-	 *
-	 * Named is computed over all candidates, offered or not; only offered ones are yielded, in the given order,
-	 * specific keys before the wildcard. For an initiator the candidates are all entries and `offered` is set for the
-	 * one in use.
-	 *
-	 * @param order		at least count elements: indexes to yield, verdict.count of them
-	 */
-	btns_status_t btns_pad_lookup(const btns_claim_t *claim, const btns_candidate_t *candidates, size_t count,
-								  size_t *order, btns_verdict_t *verdict);
-
-	/* ---- IKE_SAs: what is remembered, by charon's unique ID ---- */
-
-	/** Source address of an IKE_SA_INIT message from the peer. Makes the record. */
-	btns_status_t btns_sa_init(btns_core_t *core, uint32_t sa, const btns_addr_t *source);
-
-	/** One CERT payload. */
-	typedef struct btns_cert_t
-	{
-		unsigned encoding;
-		btns_bytes_t body;
-	} btns_cert_t;
-
-	/** An IKE_AUTH message with IDx from the peer. */
-	typedef struct btns_auth_message_t
-	{
-		btns_auth_t auth;
-		btns_addr_t source;
-		/** at most BTNS_CERTS_MAX are looked at */
-		const btns_cert_t *certs;
-		size_t cert_count;
-		/** number of CERT payloads in the message */
-		size_t cert_total;
-		/** asserted identity for display, may be empty */
-		const char *asserted_id;
-		/** ANOTHER_AUTH_FOLLOWS is in the message: a BTNS peer's is refused in btns_sa_authorize() with MULTIPLE_ROUNDS
-		 */
-		bool another_follows;
-	} btns_auth_message_t;
-
-	/** Copy what an IKE_AUTH message shows; replaces what an earlier one showed, and disarms. Parses nothing. */
-	btns_status_t btns_sa_message(btns_core_t *core, uint32_t sa, const btns_auth_message_t *message);
-
-	/** How the peer authenticates in the message last seen, BTNS_AUTH_OTHER if none was. */
-	btns_auth_t btns_sa_auth(btns_core_t *core, uint32_t sa);
-
-	/** Parse and check the presented key, once a message. REFUSED with the reason, also for ADDRESS_CHANGED. @param out
-	 * all zero unless OK */
-	btns_status_t btns_sa_key(btns_core_t *core, uint32_t sa, btns_key_t *out, btns_reason_t *reason);
-
-	/** Enumerate the X.509 certificates of the message last seen, as copied. */
-	typedef void (*btns_cert_cb_t)(void *user, btns_bytes_t cert);
-	btns_status_t btns_sa_certs(btns_core_t *core, uint32_t sa, btns_cert_cb_t cb, void *user);
-	/** TRUE if the message last seen had CERT payloads of other kinds than 4, 11 and 15 (a hash and URL, say), which
-	 * name a certificate. */
-	bool btns_sa_names_certificate(btns_core_t *core, uint32_t sa);
-
-	/** Is there room for one more stranger? NONE, MAX_PEERS or MAX_PEERS_PER_SOURCE. */
-	btns_reason_t btns_sa_admissible(btns_core_t *core, uint32_t sa);
-
-	/** From now until authorize or the next message the presented key may be offered to charon. Reserves a place under
-	 * the caps. */
-	btns_status_t btns_sa_arm(btns_core_t *core, uint32_t sa, btns_role_t role, btns_reason_t *reason);
-	/** The armed key. REFUSED if not armed. */
-	btns_status_t btns_sa_armed_key(btns_core_t *core, uint32_t sa, btns_key_t *out);
-	/** The verified key of a BTNS IKE_SA. REFUSED if it is none. */
-	btns_status_t btns_sa_verified_key(btns_core_t *core, uint32_t sa, btns_key_t *out);
-
-	/** What charon has when a round is done. */
-	typedef struct btns_authorize_t
-	{
-		/** flag of the selected peer_cfg */
-		btns_flag_t flag;
-		const char *connection;
-		/** the round just done was verified as a public key signature */
-		bool pubkey;
-		/** rounds done before this one */
-		unsigned rounds_done;
-		/** fingerprint of the key that verified, from the certificate that our credential set made; NULL if another one
-		 * verified */
-		const uint8_t *verified;
-		/** remote address of the IKE_SA now */
-		btns_addr_t source;
-		/** TRUE in the final call */
-		bool final;
-		/** all three parts of the identity are the key's; looked at in the final call only */
-		bool coerced;
-	} btns_authorize_t;
-
-	typedef struct btns_grant_t
-	{
-		/** the peer is a BTNS peer: coerce its identity and add the groups */
-		bool btns;
-		/** the round is allowed; FALSE means *success = FALSE */
-		bool allowed;
-		btns_reason_t reason;
-		btns_key_t key;
-	} btns_grant_t;
-
-	/** Decide in authorize(). Disarms. grant.allowed is FALSE on every failure of a flagged entry or an armed peer. */
-	btns_status_t btns_sa_authorize(btns_core_t *core, uint32_t sa, const btns_authorize_t *facts, btns_grant_t *grant);
-
-	/** charon rekeyed: `to` inherits all that `from` has. */
-	btns_status_t btns_sa_rekey(btns_core_t *core, uint32_t from, uint32_t to);
-	/** The IKE_SA is up, at a wall-clock time in seconds (0 after a rekey: keep the time there is), with charon's SPIs
-	 * for display. */
-	btns_status_t btns_sa_up(btns_core_t *core, uint32_t sa, uint64_t spi_i, uint64_t spi_r, const btns_addr_t *local,
-							 const btns_addr_t *remote, int64_t when);
-	/** Forget an IKE_SA and its CHILD_SAs. */
-	void btns_sa_drop(btns_core_t *core, uint32_t sa);
-	/** TRUE if the side table knows it as a BTNS peer's. */
-	bool btns_sa_is_btns(btns_core_t *core, uint32_t sa);
-
-	/* ---- CHILD_SAs ---- */
-
-	typedef struct btns_child_t
-	{
-		/** the peer_cfg is flagged */
-		bool btns;
-		const char *connection;
-		/** the peer's address and the virtual IPs assigned to it */
-		const btns_addr_t *hosts;
-		size_t host_count;
-		/** what charon narrowed to */
-		const btns_ts_t *local;
-		size_t local_count;
-		const btns_ts_t *remote;
-		size_t remote_count;
-		/** the configuration demands transport mode and the CHILD_SA would not be */
-		bool mode_mismatch;
-		/** TRUE if this is before installation: remember the selectors as pending */
-		bool installing;
-		/** charon's unique ID of the CHILD_SA */
-		uint32_t child;
-	} btns_child_t;
-
-	/** Called for each BTNS IKE_SA that has to go. */
-	typedef void (*btns_evict_cb_t)(void *user, uint32_t sa, btns_reason_t reason);
-
-	/**
-	 * Decide over a CHILD_SA's selectors. For a BTNS peer: all or nothing, exact prefixes, its own hosts or what the
-	 * configuration allows, nothing reserved, nothing that another key holds. For an authenticated peer: always
-	 * allowed, and `evict` is called for each BTNS IKE_SA that overlaps.
-	 */
-	btns_status_t btns_child_authorize(btns_core_t *core, uint32_t sa, const btns_child_t *child, btns_evict_cb_t evict,
-									   void *user, btns_reason_t *reason);
-	/** A CHILD_SA came up: checks again as above and puts it into the index. REFUSED means: destroy it. */
-	btns_status_t btns_child_up(btns_core_t *core, uint32_t sa, const btns_child_t *child, btns_evict_cb_t evict,
-								void *user, btns_reason_t *reason);
-	void btns_child_down(btns_core_t *core, uint32_t sa, uint32_t child);
-	/** An authenticated peer holds these addresses (its own, virtual IPs): reserved until the IKE_SA drops. Replaces
-	 * what it held before. */
-	btns_status_t btns_sa_holds(btns_core_t *core, uint32_t sa, const btns_addr_t *addrs, size_t count,
-								btns_evict_cb_t evict, void *user);
-	/** Does anything reserved cover this address? For traps and virtual IPs. TRUE on failure. */
-	bool btns_is_reserved(btns_core_t *core, const btns_addr_t *addr);
-	/** Check all BTNS IKE_SAs against the configuration in force. */
-	btns_status_t btns_audit(btns_core_t *core, btns_evict_cb_t evict, void *user);
-
-	/* ---- for people ---- */
-
-	typedef struct btns_peer_info_t
-	{
-		uint32_t sa;
-		uint64_t spi_i;
-		uint64_t spi_r;
-		btns_addr_t local;
-		btns_addr_t remote;
-		btns_role_t role;
-		/** TRUE once up */
-		bool established;
-		/** seconds since the epoch, 0 unless established */
-		int64_t since;
-		btns_key_t key;
-		char connection[BTNS_NAME_LEN];
-		char asserted_id[BTNS_ID_LEN];
-		size_t children;
-	} btns_peer_info_t;
-
-	typedef void (*btns_peer_cb_t)(void *user, const btns_peer_info_t *info);
-	/** Enumerate the BTNS peers by ascending unique ID, as of the time of the call. */
-	btns_status_t btns_peers_each(btns_core_t *core, btns_peer_cb_t cb, void *user);
-
-	typedef void (*btns_stat_cb_t)(void *user, const char *name, uint64_t value);
-	/** accepted, refused, refused-<code> for every reason, evicted, peers, children, records, reserved-ranges. */
-	btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user);
-	/** Count a refusal. @return TRUE if a log line is due under log_rate; now in seconds of a monotonic clock */
-	bool btns_refused(btns_core_t *core, btns_reason_t reason, int64_t now);
-	/**
-	 * Remember why flagged entries were withheld from a peer or why it is refused: nobody is told unless its
-	 * authentication fails in the end. The first reason stays until btns_sa_take_refusal() or the next
-	 * btns_sa_message().
-	 */
-	void btns_sa_refuse(btns_core_t *core, uint32_t sa, btns_reason_t reason);
-	/** Take the remembered reason, NONE if there is none. */
-	btns_reason_t btns_sa_take_refusal(btns_core_t *core, uint32_t sa);
-	/** What is known of a peer that is being refused; REFUSED if nothing is. */
-	btns_status_t btns_sa_info(btns_core_t *core, uint32_t sa, btns_peer_info_t *out);
-
-	/** The strongSwan version in the rodata of an executable: the first NUL-delimited d.d.d[dr|rc]n; empty if none. */
-	btns_status_t btns_find_version(btns_bytes_t image, char *out, size_t len);
+/** The strongSwan version in the rodata of an executable: the first NUL-delimited d.d.d[dr|rc]n; empty if none. */
+btns_status_t btns_find_version(btns_bytes_t image, char *out, size_t len);
 
 #ifdef BTNS_FAULTS
-	/** Test builds only: the named call of this header fails as if memory ran out, `count` times. NULL stops it. */
-	void btns_fault(const char *function, unsigned count);
+/** Test builds only: the named call of this header fails as if memory ran out, `count` times. NULL stops it. */
+void btns_fault(const char *function, unsigned count);
 #endif
 
 #ifdef __cplusplus
