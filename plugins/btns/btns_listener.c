@@ -30,6 +30,13 @@
 #define MAX_CERT_PAYLOADS_SENT 8
 
 /**
+ * Priority of the policies of BTNS CHILD_SAs in the kernel: weaker than what
+ * charon computes for any CHILD_SA or trap (at most 400000), stronger than its
+ * fallback policies only.
+ */
+#define BTNS_POLICY_PRIORITY 500000
+
+/**
  * Virtual IPs of a peer that are looked at
  */
 #define MAX_HOSTS 8
@@ -567,6 +574,44 @@ static void empty(linked_list_t *list)
 	}
 }
 
+/**
+ * child_cfg_t.get_manual_prio of charon's own child configurations
+ */
+static uint32_t (*charons_manual_prio)(child_cfg_t *this);
+
+/**
+ * Replaces child_cfg_t.get_manual_prio for children of flagged entries.
+ */
+static uint32_t weaker_manual_prio(child_cfg_t *this)
+{
+	return max(charons_manual_prio(this), BTNS_POLICY_PRIORITY);
+}
+
+/**
+ * Give the policies of a stranger's CHILD_SA a weaker priority than those of
+ * authenticated peers. There is no hook for it; charon asks the child
+ * configuration, whose methods are its own, when it installs and again when it
+ * removes. A trap that is installed already has to be removed with the priority
+ * it came with, so children with traps keep theirs.
+ */
+static void weaken_priority(child_cfg_t *child)
+{
+	if (((child->get_start_action(child) | child->get_dpd_action(child) |
+		  child->get_close_action(child)) & ACTION_TRAP) ||
+		child->get_manual_prio == weaker_manual_prio)
+	{
+		return;
+	}
+	if (!charons_manual_prio)
+	{
+		charons_manual_prio = child->get_manual_prio;
+	}
+	if (child->get_manual_prio == charons_manual_prio)
+	{
+		child->get_manual_prio = weaker_manual_prio;
+	}
+}
+
 METHOD(listener_t, narrow, bool,
 	private_btns_listener_t *this, ike_sa_t *ike_sa, child_sa_t *child_sa,
 	narrow_hook_t type, linked_list_t *local, linked_list_t *remote)
@@ -613,6 +658,10 @@ METHOD(listener_t, narrow, bool,
 		empty(local);
 		empty(remote);
 		this->worker->reject(this->worker, ike_sa, reason);
+	}
+	else if (child.btns && type == NARROW_RESPONDER)
+	{
+		weaken_priority(child_sa->get_config(child_sa));
 	}
 	return TRUE;
 }
