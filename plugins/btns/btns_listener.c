@@ -422,6 +422,31 @@ static bool is_coerced(private_btns_listener_t *this, ike_sa_t *ike_sa)
 	return coerced;
 }
 
+/**
+ * TRUE if the peer asserts an identity that looks like a PUBLICKEY ID: only we
+ * give them.
+ */
+static bool asserts_reserved_name(ike_sa_t *ike_sa, auth_cfg_t *auth)
+{
+	identification_t *ids[] = {
+		ike_sa->get_other_id(ike_sa),
+		ike_sa->get_other_eap_id(ike_sa),
+		auth->get(auth, AUTH_RULE_EAP_IDENTITY),
+		auth->get(auth, AUTH_RULE_XAUTH_IDENTITY),
+	};
+	int i;
+
+	for (i = 0; i < countof(ids); i++)
+	{
+		if (ids[i] &&
+			btns_is_reserved_name(btns_bytes(ids[i]->get_encoding(ids[i]))))
+		{
+			return TRUE;
+		}
+	}
+	return FALSE;
+}
+
 METHOD(listener_t, authorize, bool,
 	private_btns_listener_t *this, ike_sa_t *ike_sa, bool final, bool *success)
 {
@@ -450,6 +475,9 @@ METHOD(listener_t, authorize, bool,
 		.rounds_done = count_rounds(ike_sa),
 		.verified = btns_cert_fingerprint(auth->get(auth,
 													AUTH_RULE_SUBJECT_CERT)),
+		.reserved_name =
+				!btns_sa_is_btns(this->core, sa) &&
+				asserts_reserved_name(ike_sa, auth),
 		.final = final,
 		.coerced = final && is_coerced(this, ike_sa),
 	};

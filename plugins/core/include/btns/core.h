@@ -532,6 +532,9 @@ typedef struct btns_authorize_t
 	const uint8_t *verified;
 	/** remote address of the IKE_SA now */
 	btns_addr_t source;
+	/** an identity that the peer asserted, IKE or EAP, begins with btns: (but for the one that a BTNS peer was given)
+	 */
+	bool reserved_name;
 	/** TRUE in the final call */
 	bool final;
 	/** all three parts of the identity are the key's; looked at in the final call only */
