@@ -42,6 +42,13 @@ class World:
     def __exit__(self, *_):
         self.close()
 
+    def conf(self, name, **words):
+        """The scenario's NAME.conf with @WORD@ replaced."""
+        text = (self.scenario / f"{name}.conf").read_text()
+        for word, value in words.items():
+            text = text.replace(f"@{word}@", value)
+        return text
+
     def host(self, name, conf=None, key=None, plugin=True, options=None, btns=None, start=True, load=()):
         """Add a host and start its charon.
 
@@ -62,7 +69,7 @@ class World:
         if key:
             host.own(key)
         if conf is None and self.scenario:
-            conf = (self.scenario / f"{name}.conf").read_text()
+            conf = self.conf(name)
         if conf is not None:
             host.configure(conf)
         if start:

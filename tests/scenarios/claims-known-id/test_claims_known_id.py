@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
+"""Who claims an identity that is known here authenticates as that or is refused, and the event says so."""
+
+import pytest
+
+from harness.checks import connects, has_no_sa, is_stranger, rejects
+
+
+def hosts(world, claim):
+    left = world.host("left", world.conf("left").replace("encap", f'local {{\n\t\t\tid = "{claim}"\n\t\t}}\n\t\tencap'), "ed25519",
+                      start=False)
+    right = world.host("right", key="ed25519", start=False)
+    alice = world.keys.key("ed25519", "alice")
+    right.add_file("pubkey/alice.pem", alice.public_pem)
+    world.start(left, right)
+    return left, right
+
+
+@pytest.mark.parametrize(
+    "claim",
+    ["alice@example.org", "ALICE@example.org", "somebody@staff.example.org", "bob.example.org"],
+)
+def test_claims_known_id(world, claim):
+    left, right = hosts(world, claim)
+    event = rejects(right, left, "data", "claims-known-id")
+    assert event["asserted-id"] == claim
+    assert event["remote-host"] == "192.0.2.1"
+    assert event["fingerprint"] == left.key.fingerprint
+    assert right.peers() == []
+    has_no_sa(left, right)
+
+
+@pytest.mark.parametrize("claim", ["btns:sha256:" + "0" * 64, "BTNS:known", "fqdn: btns:x", "email:btns:null"])
+def test_claims_reserved_id(world, claim):
+    left, right = hosts(world, claim)
+    rejects(right, left, "data", "claims-reserved-id")
+    has_no_sa(left, right)
+
+
+def test_others_are_served(world):
+    left, right = hosts(world, "mallory@example.org")
+    connects(left, "data")
+    peer = is_stranger(right, "strangers", left.key)
+    assert peer["asserted-id"] == "mallory@example.org"
+
+
+def test_alice_herself_is_served(world):
+    left, right = hosts(world, "alice@example.org")
+    left.own(world.keys.key("ed25519", "alice"))
+    left.configure(
+        left_conf := world.conf("left").replace("encap", 'local {\n\t\t\tid = "alice@example.org"\n\t\t}\n\t\tencap')
+        .replace("10.66.128.7/32", "10.66.200.7/32")
+    )
+    assert "alice" in left_conf
+    left.load_all()
+    connects(left, "data")
+    assert right.sa("alice")["remote-id"] == "alice@example.org"
+    assert right.peers() == []

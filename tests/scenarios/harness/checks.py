@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
+"""What tests say again and again."""
+
+REFUSED = "AUTHENTICATION_FAILED"
+NO_TS = "TS_UNACCEPTABLE"
+
+
+def is_stranger(host, connection, key):
+    """The peer is a BTNS peer, known by its key to charon and to the plugin alike. Returns its btns-peer."""
+    sa = host.sa(connection)
+    assert sa["remote-id"] == key.identity, sa
+    assert sa.get("remote-eap-id", key.identity) == key.identity, sa
+    found = [peer for peer in host.peers() if peer["uniqueid"] == sa["uniqueid"]]
+    assert len(found) == 1, host.peers()
+    peer = found[0]
+    assert peer["fingerprint"] == key.fingerprint, peer
+    assert peer["connection"] == connection, peer
+    assert peer["remote-host"] == sa["remote-host"], peer
+    return peer
+
+
+def are_strangers(left, right, connection="strangers"):
+    """Each sees the other as a BTNS peer with its key. Returns what the responder knows of the initiator."""
+    is_stranger(left, connection, right.key)
+    return is_stranger(right, connection, left.key)
+
+
+def connects(initiator, child):
+    outcome = initiator.initiate(child)
+    assert outcome.success, f"{outcome.error}\n{outcome.log}"
+    return outcome
+
+
+def is_refused(initiator, child, answer=REFUSED):
+    """Initiating fails, and the responder's answer is why."""
+    outcome = initiator.initiate(child)
+    assert not outcome.success, outcome.log
+    assert answer in outcome.log, outcome.log
+    return outcome
+
+
+def has_no_sa(*hosts):
+    for host in hosts:
+        host.wait_until(lambda: not host.sas(), "no IKE_SA is left")
+
+
+def rejects(responder, initiator, child, code, answer=REFUSED):
+    """Initiating fails; the responder says why, counts it and lives. Returns the event."""
+    is_refused(initiator, child, answer)
+    return responder.rejected(code)
