@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
+"""A stranger holds an address; then somebody known comes from it: the stranger's SA goes first."""
+
+from harness.checks import connects, has_no_sa, is_stranger
+
+# IKE packets must not follow the route into the stranger's tunnel, or the known peer could never be answered
+MARKED = {"kernel-netlink": {"fwmark": "!0x42"}, "socket-default": {"fwmark": "0x42"}}
+
+
+def test_the_strangers_sa_is_evicted(world):
+    left = world.host("left", key="ed25519", start=False)
+    right = world.host("right", key="ed25519", options=MARKED, start=False)
+    third = world.host("third", key="ed25519", start=False)
+    right.add_file("pubkey/third.pem", third.key.public_pem)
+    third.add_file("pubkey/right.pem", right.key.public_pem)
+    world.start(left, right, third)
+
+    connects(left, "data")
+    stranger = is_stranger(right, "strangers", left.key)
+
+    connects(third, "data")
+    known = right.sa("known")
+    right.events.wait("ike-updown", lambda seen: "up" not in seen and "strangers" in seen)
+    right.wait_until(lambda: not right.peers(), "the stranger is gone")
+    assert [sa["name"] for sa in right.sas()] == ["known"]
+    assert right.stats()["evicted"] == 1
+    right.rejected("evicted", uniqueid=stranger["uniqueid"])
+
+    happened = [
+        (name, message.get("up") == "yes", connection)
+        for name, message in right.events.seen
+        for connection in ("strangers", "known")
+        if connection in message and name in ("ike-updown", "child-updown")
+    ]
+    gone = min(at for at, seen in enumerate(happened) if seen[1:] == (False, "strangers"))
+    there = happened.index(("child-updown", True, "known"))
+    assert gone < there or happened == [], f"the known peer's CHILD_SA came up first: {happened}"
+
+    assert right.sa("known")["uniqueid"] == known["uniqueid"]
+    world.check_transfer(third, right)
+    has_no_sa(left)
+
+
+def test_the_stranger_cannot_come_back(world):
+    left = world.host("left", key="ed25519", start=False)
+    right = world.host("right", key="ed25519", options=MARKED, start=False)
+    third = world.host("third", key="ed25519", start=False)
+    right.add_file("pubkey/third.pem", third.key.public_pem)
+    third.add_file("pubkey/right.pem", right.key.public_pem)
+    world.start(left, right, third)
+    connects(third, "data")
+    outcome = left.initiate("data")
+    assert not outcome.success and "TS_UNACCEPTABLE" in outcome.log
+    right.rejected("child-reserved")
+    world.check_transfer(third, right)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
+"""Live SAs survive every kind of reload, and go when their connection does."""
+
+import pytest
+
+from harness.checks import are_strangers, connects, has_no_sa, is_stranger, rejects
+
+
+def same(right, before):
+    assert right.sa("strangers")["uniqueid"] == before["uniqueid"]
+
+
+def test_nothing_changes(world):
+    left, right = world.pair()
+    connects(left, "data")
+    peer = are_strangers(left, right)
+    for _ in range(3):
+        for host in (left, right):
+            host.load_all()
+            host.swanctl("--reload-settings")
+            host.swanctl("--load-creds", "--noprompt", "--clear")
+    right.load_all()
+    same(right, peer)
+    are_strangers(left, right)
+    world.check_transfer(left, right)
+    left.swanctl("--rekey", "--ike", "strangers")
+    left.wait_until(lambda: len(left.sas()) == 1 and left.sas()[0]["initiator-spi"] != peer["ike-spi-i"], "rekeyed")
+    are_strangers(left, right)
+
+
+def test_the_flag_goes(world):
+    left, right = world.pair()
+    connects(left, "data")
+    peer = are_strangers(left, right)
+    right.configure(world.conf("right").replace("local_addrs", "remote {\n\t\t\tgroups =\n\t\t}\n\t\tlocal_addrs"))
+    right.load_all()
+    right.rejected("unconfigured", timeout=12, uniqueid=peer["uniqueid"])
+    right.wait_until(lambda: not right.sas() and not right.peers(), "the SA is gone", 12)
+    rejects(right, left, "data", "not-flagged")
+    has_no_sa(left, right)
+
+
+def test_the_connection_goes(world):
+    left, right = world.pair()
+    connects(left, "data")
+    peer = are_strangers(left, right)
+    right.configure("connections {\n}\n")
+    right.load_all()
+    right.rejected("unconfigured", timeout=12, uniqueid=peer["uniqueid"])
+    right.wait_until(lambda: not right.sas() and not right.peers(), "the SA is gone", 12)
+
+
+def test_somebody_known_gets_the_strangers_address_by_configuration(world):
+    left, right = world.pair()
+    connects(left, "data")
+    is_stranger(right, "strangers", left.key)
+    right.configure(
+        world.conf("right")
+        + """
+connections {
+	branch {
+		version = 2
+		remote_addrs = 198.51.100.9
+		local {
+			auth = pubkey
+			pubkeys = me.pem
+		}
+		remote {
+			auth = pubkey
+			id = branch.example.org
+		}
+		children {
+			network {
+				remote_ts = 10.66.128.0/24
+			}
+		}
+	}
+}
+"""
+    )
+    right.load_all()
+    right.wait_until(lambda: not right.peers(), "the stranger is evicted", 12)
+    right.wait_until(lambda: not right.sas(), "the SA is gone", 12)
+    assert right.stats()["evicted"] >= 1
+    outcome = left.initiate("data")
+    assert not outcome.success and "TS_UNACCEPTABLE" in outcome.log
+
+
+def test_options_change(world):
+    """New options are in force after swanctl --reload-settings; a bad value admits nobody until it is corrected."""
+    left = world.host("left", key="rsa2048", start=False)
+    right = world.host("right", key="ed25519", start=False)
+    world.start(left, right)
+
+    def options(**btns):
+        right.btns = btns
+        right._write_strongswan_conf()
+        right.swanctl("--reload-settings")
+
+    for btns, code in (({"key_types": "ed25519"}, "key-type-disabled"), ({"rsa_min": 3072}, "rsa-too-short"),
+                       ({"max_peers": 0}, "max-peers"), ({"max_peers_per_source": 0}, "max-peers-per-source"),
+                       ({"rsa_min": "many"}, "max-peers"), ({"encodings": "x509"}, "encoding-disabled")):
+        options(**btns)
+        rejects(right, left, "data", code)
+    options()
+    connects(left, "data")
+    are_strangers(left, right)
+    options(reserve="10.66.128.0/24")
+    right.wait_until(lambda: not right.peers(), "what is reserved now is given back", 12)
