@@ -5,6 +5,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034 # for the scripts that source this
 cache=$root/.cache
 export LC_ALL=C.UTF-8
 unset MAKEFLAGS CDPATH
@@ -19,18 +20,54 @@ die() {
 # The comment block at the head of the script is its help.
 usage() { sed -n '/^# Usage:/,/^[^#]/{ /^#/!q; s/^# \{0,1\}//; p; }' "$0"; }
 
-# Run a command with its output in a log, saying every 20 seconds that it still runs; on failure show the log's end.
+child=    # process group of the command that runs now
+ticker=
+patient=  # set while the command must not be cut short
+
+# For the EXIT trap: end what is still running.
+stop_children() {
+	local pid
+	if [ -n "$child" ]; then
+		[ -n "$patient" ] || kill -TERM -- "-$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+		# what ignored it
+		kill -KILL -- "-$child" 2>/dev/null || true
+	fi
+	for pid in $ticker; do
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	child=''
+	ticker=''
+}
+
+# Run a program in a process group of its own, so that a signal to this script can end all of it.
+# bounded SECONDS COMMAND...
+bounded() {
+	local status=0
+	setsid timeout -k 10 "$@" </dev/null &
+	child=$!
+	wait "$child" || status=$?
+	child=
+	return "$status"
+}
+
+# Run a program with its output in a log, saying every 20 seconds that it still runs; on failure show the log's end.
 # quietly LOG WHAT COMMAND...
 quietly() {
-	local log=$1 what=$2 start=$SECONDS status=0 ticker
+	local log=$1 what=$2 start=$SECONDS status=0
 	shift 2
 	say "$what"
 	mkdir -p "$(dirname "$log")"
-	(while sleep 20; do say "... still at it after $((SECONDS - start)) s: $what"; done) </dev/null &
+	(
+		exec {pause}<> <(:)
+		while ! read -rt 20 -u "$pause"; do say "... still at it after $((SECONDS - start)) s: $what"; done
+	) </dev/null &
 	ticker=$!
-	"$@" >"$log" 2>&1 </dev/null || status=$?
+	bounded 1800 "$@" >"$log" 2>&1 || status=$?
 	kill "$ticker" 2>/dev/null || true
 	wait "$ticker" 2>/dev/null || true
+	ticker=
 	if [ "$status" -ne 0 ]; then
 		say "failed ($status): $what. The end of $log:"
 		tail -n 25 "$log" >&2
@@ -44,14 +81,19 @@ installed_version() {
 	dpkg-query -W -f '${db:Status-Status} ${Version}\n' strongswan-libcharon 2>/dev/null | sed -n 's/^installed //p'
 }
 
-# Configure a build folder and build it. build FOLDER [MESON OPTION...]
+# Configure a build folder if that was not done in the same way before, and build it. build FOLDER [MESON OPTION...]
 build() {
-	local dir=$1
+	local dir=$root/$1 logs=$root/build/test-logs name=$1 made
 	shift
-	if [ ! -f "$dir/build.ninja" ]; then
-		rm -rf "$dir"
-		quietly "$root/build/test-logs/meson-$(basename "$dir").log" "configuring $(basename "$dir")/" \
-			meson setup "$dir" "$root" "$@"
+	made="$* $(readlink "$cache/strongswan" || true) $(cat "$cache/strongswan/.made-for" 2>/dev/null || true)"
+	if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/.configured" 2>/dev/null)" != "$made" ]; then
+		# a folder that was configured otherwise, or half, begins anew; logs stay
+		[ ! -d "$dir" ] || find "$dir" -mindepth 1 -maxdepth 1 ! -name test-logs -exec rm -rf {} +
+		quietly "$logs/configure-$name.log" "configuring $name/" meson setup "$dir" "$root" "$@" || return
+		printf '%s' "$made" >"$dir/.configured"
 	fi
-	quietly "$root/build/test-logs/ninja-$(basename "$dir").log" "building $(basename "$dir")/" ninja -C "$dir"
+	quietly "$logs/compile-$name.log" "compiling $name/" ninja -C "$dir"
 }
+
+# What ci/demo, ci/test and ci/install all build.
+build_plugin() { build build -Dplugin=enabled; }
