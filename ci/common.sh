@@ -52,7 +52,8 @@ bounded() {
 	return "$status"
 }
 
-# Run a program with its output in a log, saying every 20 seconds that it still runs; on failure show the log's end.
+# Run a program with its output in a log, saying every 20 seconds that it still runs; on failure show the log's end,
+# unless `expected` is set.
 # quietly LOG WHAT COMMAND...
 quietly() {
 	local log=$1 what=$2 start=$SECONDS status=0
@@ -68,7 +69,7 @@ quietly() {
 	kill "$ticker" 2>/dev/null || true
 	wait "$ticker" 2>/dev/null || true
 	ticker=
-	if [ "$status" -ne 0 ]; then
+	if [ "$status" -ne 0 ] && [ -z "${expected-}" ]; then
 		say "failed ($status): $what. The end of $log:"
 		tail -n 25 "$log" >&2
 	fi
