@@ -198,7 +198,7 @@ class Host:
                 self.vici = Connection(self.socket_path)
                 break
             except OSError:
-                assert self.alive(), f"charon of {self.name} ended: {self.log()[-2000:]}"
+                assert self.alive(), f"charon of {self.name} ended: {self.log()[-2000:]}{self.stderr()[-2000:]}"
                 assert time.monotonic() < deadline, f"charon of {self.name} has no vici socket"
                 time.sleep(0.02)
         self.events = Events(self.socket_path, EVENTS)
@@ -235,6 +235,10 @@ class Host:
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def stderr(self):
+        path = self.folder / "stderr.log"
+        return path.read_text(errors="replace") if path.exists() else ""
 
     def wait_log(self, pattern, timeout=10, start=0):
         """Wait for a line of the log; returns the match."""
