@@ -264,6 +264,11 @@ class Host:
     def load_all(self):
         return self.swanctl("--load-all", "--noprompt")
 
+    def reload_options(self):
+        """Put what is in self.btns and self.options now into force in the running charon."""
+        self._write_strongswan_conf()
+        self.swanctl("--reload-settings")
+
     def request(self, command, message=None):
         return self.vici.request(command, message)[0]
 

@@ -94,8 +94,7 @@ def test_options_change(world):
 
     def options(**btns):
         right.btns = btns
-        right._write_strongswan_conf()
-        right.swanctl("--reload-settings")
+        right.reload_options()
 
     for btns, code in (({"key_types": "ed25519"}, "key-type-disabled"), ({"rsa_min": 3072}, "rsa-too-short"),
                        ({"max_peers": 0}, "max-peers"), ({"max_peers_per_source": 0}, "max-peers-per-source"),
