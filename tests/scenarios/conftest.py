@@ -16,6 +16,7 @@ from harness.world import World
 
 def pytest_addoption(parser):
     parser.addoption("--keep", action="store_true", help="keep logs and captures of tests that pass, too")
+    parser.addoption("--without-plugin", action="store_true", help="leave the plugin out, to see the tests fail")
 
 
 def pytest_sessionstart(session):
@@ -43,7 +44,7 @@ def session_folder():
 def world(request, session_folder):
     """A wire for the hosts of one test; afterwards nothing of it is left, and every charon ended in good order."""
     scenario = Path(request.path).parent
-    world = World(scenario, session_folder)
+    world = World(scenario, session_folder, None if request.config.getoption("--without-plugin") else paths.PLUGIN)
     name = re.sub(r"[^A-Za-z0-9.=-]+", "_", request.node.name)
     logs = paths.LOGS / scenario.name / name
     shutil.rmtree(logs, ignore_errors=True)

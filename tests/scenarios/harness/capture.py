@@ -12,7 +12,7 @@ from collections import Counter
 PCAP_MAGIC = 0xA1B2C3D4
 LINKTYPE_ETHERNET = 1
 ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_ARP = 0x0800, 0x86DD, 0x0806
-UDP, ESP, ICMPV6 = 17, 50, 58
+IGMP, UDP, ESP, ICMPV6 = 2, 17, 50, 58
 IKE_PORT, NATT_PORT = 500, 4500
 IKE_SA_INIT, IKE_AUTH = 34, 35
 ENCRYPTED_FRAGMENT = 53
@@ -65,6 +65,8 @@ def parse_frame(frame):
         source, destination = (str(ipaddress.IPv4Address(body[at:at + 4])) for at in (12, 16))
         fragment = struct.unpack("!H", body[6:8])[0] & 0x3FFF
         data = body[header:length]
+        if protocol == IGMP:
+            return Packet("neighbour", source, destination)
         if fragment:
             return Packet("other", source, destination, data)
     elif ethertype == ETHERTYPE_IPV6:

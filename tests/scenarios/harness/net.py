@@ -115,6 +115,8 @@ class Wire:
     def attach(self, name, addresses, inner):
         """Add a host: addresses ("192.0.2.1/24") go to eth0, inner ones to lo."""
         namespace = self._add(name)
+        # so that an address can go while others of the same network stay
+        namespace.call(lambda: Path("/proc/sys/net/ipv4/conf/all/promote_secondaries").write_text("1"))
         port = f"p{self.ports}"
         self.ports += 1
         namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", port, "netns", self.bridge.name)

@@ -135,10 +135,22 @@ class Connection:
             if kind in (EVENT_CONFIRM, EVENT_UNKNOWN):
                 return kind == EVENT_CONFIRM
 
+    def unregister(self, event):
+        self._send(EVENT_UNREGISTER, event)
+        while self.receive()[0] not in (EVENT_CONFIRM, EVENT_UNKNOWN):
+            pass
+
     def request(self, command, message=None, stream=None):
         """Issue a command. Returns its answer, and the streamed events as a list if a stream is named."""
         if stream and not self.register(stream):
             raise ViciError(f"charon has no event {stream}")
+        try:
+            return self._request(command, message, stream)
+        finally:
+            if stream:
+                self.unregister(stream)
+
+    def _request(self, command, message, stream):
         events = []
         self._send(CMD_REQUEST, command, encode(message or {}))
         while True:
