@@ -9,7 +9,6 @@ namespace
 {
 
 using btns::check_rsa;
-using btns::RsaNumbers;
 using btns::test::load_vector;
 using btns::test::load_vectors;
 using btns::test::Octets;
