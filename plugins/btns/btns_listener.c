@@ -616,7 +616,7 @@ static uint32_t weaker_manual_prio(child_cfg_t *this)
 }
 
 /**
- * Give the policies of a stranger's CHILD_SA a weaker priority than those of
+ * Give the policies of a BTNS peer's CHILD_SA a weaker priority than those of
  * authenticated peers. There is no hook for it; charon asks the child
  * configuration, whose methods are its own, when it installs and again when it
  * removes. A trap that is installed already has to be removed with the priority
@@ -687,7 +687,7 @@ METHOD(listener_t, narrow, bool,
 		empty(remote);
 		this->worker->reject(this->worker, ike_sa, reason);
 	}
-	else if (child.btns && type == NARROW_RESPONDER)
+	else if (child.btns)
 	{
 		weaken_priority(child_sa->get_config(child_sa));
 	}

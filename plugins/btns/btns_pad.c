@@ -771,6 +771,24 @@ static u_int count_rounds(ike_sa_t *ike_sa)
 }
 
 /**
+ * TRUE if a trap for any destination made us initiate to a reserved one.
+ */
+static bool goes_to_reserved(private_btns_pad_t *this, ike_sa_t *ike_sa)
+{
+	ike_cfg_t *ike_cfg = ike_sa->get_ike_cfg(ike_sa);
+	btns_range_t *ranges = NULL;
+	btns_addr_t addr;
+	size_t count = 0;
+	bool any;
+
+	any = collect_addresses(ike_cfg->get_other_addr(ike_cfg), &ranges, &count);
+	free(ranges);
+	return any && (!btns_addr_from_host(ike_sa->get_other_host(ike_sa),
+										&addr) ||
+				   btns_is_reserved(this->core, &addr));
+}
+
+/**
  * Ask the core, and look up what it wants to know on the way: an
  * authenticated peer whose name is known costs no look-up.
  */
@@ -799,6 +817,10 @@ static btns_choice_t lookup(private_btns_pad_t *this, ike_sa_t *ike_sa,
 								claim->fingerprint ? &key : NULL) ? BTNS_YES
 																  : BTNS_NO;
 		claim->limit = btns_sa_admissible(this->core, sa);
+		if (claim->role == BTNS_ROLE_INITIATOR && goes_to_reserved(this, ike_sa))
+		{
+			claim->limit = BTNS_REASON_DESTINATION_RESERVED;
+		}
 		if (btns_pad_lookup(claim, candidates, count, order,
 							verdict) != BTNS_STATUS_OK)
 		{

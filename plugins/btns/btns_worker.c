@@ -135,6 +135,10 @@ static void enqueue(private_btns_worker_t *this, queued_t *task)
 		task = NULL;
 	}
 	this->mutex->unlock(this->mutex);
+	if (task && !task->close)
+	{
+		btns_refused(this->core, task->rejection.reason, time_monotonic(NULL));
+	}
 	free(task);
 }
 
