@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def session_folder():
     if os.geteuid():
         pytest.exit("the scenarios need root: they make network namespaces", returncode=2)
     net.sweep()
-    folder = Path(tempfile.mkdtemp(prefix="btns-"))
+    folder = net.folder()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,9 +8,11 @@ run left behind is recognised and removed by the next one.
 
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -34,12 +36,24 @@ def ip(*args):
     return result.stdout
 
 
+def folder():
+    """A temporary folder that sweep() recognises when this process was killed."""
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+
+
 def sweep():
-    """Remove the namespaces of test processes that are no more."""
-    for path in NETNS_DIR.glob(PREFIX + "*"):
-        pid = path.name[len(PREFIX):].split("-")[0]
-        if pid.isdigit() and not Path("/proc", pid).exists():
-            subprocess.run(["ip", "netns", "del", path.name], capture_output=True)
+    """Remove the namespaces and folders of test processes that are no more."""
+
+    def abandoned(where):
+        for path in Path(where).glob(PREFIX + "*"):
+            pid = path.name[len(PREFIX):].split("-")[0]
+            if pid.isdigit() and not Path("/proc", pid).exists():
+                yield path
+
+    for path in abandoned(NETNS_DIR):
+        subprocess.run(["ip", "netns", "del", path.name], capture_output=True)
+    for path in abandoned(tempfile.gettempdir()):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class Namespace:

@@ -9,7 +9,7 @@ from . import host as hosts
 from . import paths
 from .capture import Capture
 from .keys import KeyMaker
-from .net import Wire
+from .net import Wire, folder
 
 ADDRESSES = {
     "left": (["192.0.2.1/24", "2001:db8::1/64"], ["10.66.128.7/32", "fd66:128::7/128"]),
@@ -26,7 +26,7 @@ class World:
     """A wire with hosts on it. Use as a context manager: it ends whatever happens."""
 
     def __init__(self, scenario=None, session=None, plugin=paths.PLUGIN):
-        self.own_session = tempfile.mkdtemp(prefix="btns-") if session is None else None
+        self.own_session = folder() if session is None else None
         self.session = Path(session or self.own_session)
         self.folder = Path(tempfile.mkdtemp(prefix="world-", dir=self.session))
         self.scenario = scenario

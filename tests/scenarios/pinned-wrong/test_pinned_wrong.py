@@ -32,7 +32,7 @@ def test_the_initiator_pins_another_key(world):
     has_no_sa(left, right)
 
 
-@pytest.mark.parametrize("pin", ["btns:sha256:00", "btns:md5:0011", "btns:sha256:" + "g" * 64])
+@pytest.mark.parametrize("pin", ["btns:sha256:00", "btns:md5:0011", "btns:sha256:" + "g" * 64], ids=["short", "other-hash", "no-hex"])
 def test_a_pin_that_is_none_admits_nobody(world, pin):
     left = world.host("left", strangers(world.conf("left")), "ed25519", start=False)
     right = world.host("right", world.conf("right").replace("btns:sha256:@LEFT_KEY@", pin), "ed25519", start=False)
