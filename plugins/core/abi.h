@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+/**
+ * @file abi.h
+ * What the functions of core.h share.
+ */
+#pragma once
+
+#include <memory>
+
+#include "btns/core.h"
+#include "core_state.h"
+#include "guard.h"
+
+struct btns_core_t
+{
+	explicit btns_core_t(btns::Settings settings) : core(std::move(settings)) {}
+
+	btns::Core core;
+};
+
+struct btns_config_t
+{
+	btns::Draft draft;
+};
+
+namespace btns
+{
+
+/** guard() for a function that sets a reason: also one for a status that is no answer. */
+template <typename Body>
+btns_status_t guard_reason(const char *function, btns_reason_t *reason, Body &&body)
+{
+	const btns_status_t status = guard(function, std::forward<Body>(body));
+	if (status != BTNS_STATUS_OK && status != BTNS_STATUS_REFUSED)
+	{
+		*reason = failure_reason(status);
+	}
+	return status;
+}
+
+/** REFUSED unless there is no reason to. */
+inline btns_status_t status_of(btns_reason_t reason)
+{
+	return reason == BTNS_REASON_NONE ? BTNS_STATUS_OK : BTNS_STATUS_REFUSED;
+}
+
+} // namespace btns

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+#include "core_state.h"
+
+namespace btns
+{
+
+using Lock = std::lock_guard<std::mutex>;
+
+Core::Core(Settings settings)
+	: settings_(std::make_shared<const Settings>(std::move(settings))), pad_(std::make_shared<const PadConfig>())
+{}
+
+std::shared_ptr<const Settings> Core::settings() const
+{
+	const Lock lock(mutex_);
+	return settings_;
+}
+
+std::shared_ptr<const PadConfig> Core::pad() const
+{
+	const Lock lock(mutex_);
+	return pad_;
+}
+
+void Core::configure(Settings settings)
+{
+	auto next = std::make_shared<const Settings>(std::move(settings));
+	const Lock lock(mutex_);
+	settings_.swap(next);
+}
+
+void Core::commit(Draft draft)
+{
+	auto next = std::make_shared<const PadConfig>(std::move(draft.entries), draft.own, settings()->reserve);
+	const Lock lock(mutex_);
+	pad_.swap(next);
+}
+
+std::vector<Core::NamedFinding> Core::new_findings()
+{
+	const auto config = pad();
+	std::vector<NamedFinding> found;
+	const Lock lock(reported_mutex_);
+	for (size_t i = 0; i < config->entries().size(); i++)
+	{
+		const std::string &name = config->entries()[i].name;
+		for (const Finding &finding : config->findings(i))
+		{
+			if (reported_.size() >= reported_max)
+			{
+				// better told twice than never
+				reported_.clear();
+			}
+			if (reported_.insert(std::hash<std::string>()(name + '\0' + finding.text)).second)
+			{
+				found.push_back({name, finding});
+			}
+		}
+	}
+	return found;
+}
+
+} // namespace btns

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+/**
+ * @file core_state.h
+ * All state of the core: what is behind a btns_core_t.
+ */
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+
+#include "pad_config.h"
+#include "settings.h"
+#include "side_table.h"
+#include "stats.h"
+
+namespace btns
+{
+
+/** Findings that are remembered as reported, at most. */
+constexpr size_t reported_max = 16384;
+
+/** A PAD that is being described. */
+struct Draft
+{
+	std::vector<PadEntry> entries;
+	std::vector<Range> own;
+};
+
+/** Thread-safe. Configuration is read as snapshots: a decision sees one state of it. */
+class Core
+{
+public:
+	explicit Core(Settings settings);
+
+	[[nodiscard]] std::shared_ptr<const Settings> settings() const;
+	[[nodiscard]] std::shared_ptr<const PadConfig> pad() const;
+	void configure(Settings settings);
+	void commit(Draft draft);
+
+	struct NamedFinding
+	{
+		std::string name;
+		Finding finding;
+	};
+	/** Findings that were not returned before. */
+	std::vector<NamedFinding> new_findings();
+
+	SideTable table;
+	Stats stats;
+
+private:
+	/** for the pointers */
+	mutable std::mutex mutex_;
+	std::shared_ptr<const Settings> settings_;
+	std::shared_ptr<const PadConfig> pad_;
+
+	std::mutex reported_mutex_;
+	/** hashes: a finding that is as long as the configuration makes it is not kept */
+	std::unordered_set<size_t> reported_;
+};
+
+} // namespace btns

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+/**
+ * @file pad_config.h
+ * The configuration in force: the PAD entries, what the linter found, and what they reserve.
+ */
+#pragma once
+
+#include "linter.h"
+#include "pad_entry.h"
+#include "range_set.h"
+
+namespace btns
+{
+
+/** Loopback, link-local, multicast and other addresses that are never one remote host's own. */
+std::vector<Range> special_ranges();
+
+/** Immutable once built. */
+class PadConfig
+{
+public:
+	/** No entries: only special addresses are reserved. */
+	PadConfig();
+	/**
+	 * @param own		addresses of this host
+	 * @param reserve	charon.plugins.btns.reserve: the linter takes it into account, reserved() does not have it
+	 */
+	PadConfig(std::vector<PadEntry> entries, const std::vector<Range> &own, const RangeSet &reserve);
+
+	[[nodiscard]] const std::vector<PadEntry> &entries() const { return entries_; }
+	[[nodiscard]] const std::vector<Finding> &findings(size_t i) const { return findings_.at(i); }
+	/** FALSE if there is none with this index or the linter refuses it. */
+	[[nodiscard]] bool is_usable(size_t i) const;
+	/** Is there a usable entry of this name that admits the key by a flag of this kind? */
+	[[nodiscard]] bool admits(std::string_view name, btns_flag_t kind,
+							  std::span<const uint8_t, BTNS_FINGERPRINT_LEN> key) const;
+	/** What belongs to this host or to peers that authenticate. */
+	[[nodiscard]] const RangeSet &reserved() const { return reserved_; }
+
+private:
+	std::vector<PadEntry> entries_;
+	RangeSet reserved_;
+	std::vector<std::vector<Finding>> findings_;
+};
+
+} // namespace btns

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+#include "presented_key.h"
+
+#include <algorithm>
+#include <array>
+
+namespace btns
+{
+
+namespace
+{
+
+bool carries_key(unsigned encoding)
+{
+	return encoding == BTNS_ENCODING_SPKI || encoding == BTNS_ENCODING_PKCS1 || encoding == BTNS_ENCODING_X509;
+}
+
+bool is_bare(unsigned encoding)
+{
+	return encoding == BTNS_ENCODING_SPKI || encoding == BTNS_ENCODING_PKCS1;
+}
+
+PresentedKey refuse(btns_reason_t reason)
+{
+	return {BTNS_STATUS_REFUSED, reason, {}};
+}
+
+using Cert = CertPayloads::Cert;
+
+/** The payloads that have to agree, the one whose encoding is reported first. */
+struct Selection
+{
+	std::array<const Cert *, 3> certs{};
+	size_t count = 0;
+	btns_reason_t reason = BTNS_REASON_NONE;
+};
+
+Selection select(const btns_key_policy_t &policy, const CertPayloads &payloads)
+{
+	Selection selection;
+	bool disabled = false;
+	for (const unsigned encoding : {BTNS_ENCODING_SPKI, BTNS_ENCODING_PKCS1, BTNS_ENCODING_X509})
+	{
+		const auto has_encoding = [encoding](const Cert &cert) { return cert.encoding == encoding; };
+		const auto first = std::ranges::find_if(payloads.certs, has_encoding);
+		if (first == payloads.certs.end())
+		{
+			continue;
+		}
+		if ((policy.encodings & 1U << encoding) == 0)
+		{
+			disabled = true;
+			continue;
+		}
+		// certificates after the first are those of its issuers
+		if (is_bare(encoding) && std::ranges::count_if(payloads.certs, has_encoding) > 1)
+		{
+			selection.reason = BTNS_REASON_TWO_KEYS;
+			return selection;
+		}
+		selection.certs.at(selection.count++) = &*first;
+	}
+	if (selection.count == 0)
+	{
+		selection.reason = disabled ? BTNS_REASON_ENCODING_DISABLED
+									: (payloads.others ? BTNS_REASON_ENCODING_UNKNOWN : BTNS_REASON_NO_KEY);
+	}
+	return selection;
+}
+
+} // namespace
+
+size_t CertPayloads::bytes() const
+{
+	size_t sum = 0;
+	for (const Cert &cert : certs)
+	{
+		sum += cert.body.size();
+	}
+	return sum;
+}
+
+CertPayloads copy_certs(std::span<const btns_cert_t> certs, size_t total, size_t budget)
+{
+	CertPayloads copy;
+	size_t left = std::min(budget, certs_bytes_max);
+	copy.total = std::max(total, certs.size());
+	for (const btns_cert_t &cert : certs.first(std::min<size_t>(certs.size(), BTNS_CERTS_MAX)))
+	{
+		if (!carries_key(cert.encoding))
+		{
+			copy.others = true;
+			continue;
+		}
+		if (cert.body.len > BTNS_CERT_MAX || cert.body.len > left)
+		{
+			copy.too_large = true;
+			continue;
+		}
+		left -= cert.body.len;
+		copy.certs.push_back({cert.encoding, {cert.body.ptr, cert.body.ptr + cert.body.len}});
+	}
+	return copy;
+}
+
+PresentedKey find_presented_key(const btns_key_policy_t &policy, const CertPayloads &payloads)
+{
+	if (payloads.total == 0)
+	{
+		return refuse(BTNS_REASON_NO_KEY);
+	}
+	if (payloads.total > BTNS_CERTS_MAX)
+	{
+		return refuse(BTNS_REASON_TOO_MANY_CERTS);
+	}
+	if (payloads.too_large)
+	{
+		return refuse(BTNS_REASON_CERTS_TOO_LARGE);
+	}
+	const Selection selection = select(policy, payloads);
+	if (selection.reason != BTNS_REASON_NONE)
+	{
+		return refuse(selection.reason);
+	}
+	PresentedKey found;
+	for (size_t i = 0; i < selection.count; i++)
+	{
+		const Cert &cert = *selection.certs.at(i);
+		PresentedKey next;
+		next.status =
+			btns_key_parse(&policy, cert.encoding, {cert.body.data(), cert.body.size()}, &next.key, &next.reason);
+		if (next.status != BTNS_STATUS_OK)
+		{
+			next.key = {};
+			return next;
+		}
+		if (i == 0)
+		{
+			found = next;
+		}
+		else if (!std::ranges::equal(found.key.fingerprint, next.key.fingerprint))
+		{
+			return refuse(BTNS_REASON_TWO_KEYS);
+		}
+	}
+	return found;
+}
+
+} // namespace btns

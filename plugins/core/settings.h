@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+/**
+ * @file settings.h
+ * The tunables in force.
+ */
+#pragma once
+
+#include "btns/core.h"
+#include "range_set.h"
+
+namespace btns
+{
+
+/** A copy of btns_options_t. */
+struct Settings
+{
+	btns_key_policy_t keys{};
+	unsigned max_peers = 0;
+	unsigned max_peers_per_source = 0;
+	unsigned max_children = 0;
+	unsigned log_rate = 0;
+	RangeSet reserve;
+};
+
+} // namespace btns
