@@ -10,8 +10,9 @@ cache=$root/.cache
 export LC_ALL=C.UTF-8
 unset MAKEFLAGS CDPATH
 
-# Progress goes to stderr, results to stdout.
-say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+# Progress goes to stderr, results to stdout. A trap may run while stderr is redirected, so it has a descriptor here.
+exec {progress}>&2
+say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&"$progress"; }
 die() {
 	say "error: $*"
 	exit 1
