@@ -105,6 +105,7 @@ CALLBACK(destroy_entry, void,
 {
 	array_destroy_function(entry->children, (void*)destroy_child, NULL);
 	entry->cfg->destroy(entry->cfg);
+	free(entry);
 }
 
 /**
@@ -301,14 +302,14 @@ btns_flag_t btns_pad_flag(peer_cfg_t *cfg, uint8_t *key)
 static view_t *view_create(private_btns_pad_t *this)
 {
 	enumerator_t *enumerator, *children;
-	entry_t entry, *current;
+	entry_t *current;
 	child_cfg_t *child;
 	peer_cfg_t *cfg;
 	view_t *view;
 	int i;
 
 	INIT(view,
-		.entries = array_create(sizeof(entry_t), 0),
+		.entries = array_create(0, 0),
 		.addrs = array_create(0, 0),
 		.ref = 1,
 	);
@@ -316,10 +317,11 @@ static view_t *view_create(private_btns_pad_t *this)
 												NULL, NULL, NULL, IKE_ANY);
 	while (enumerator->enumerate(enumerator, &cfg))
 	{
-		memset(&entry, 0, sizeof(entry));
-		entry.cfg = cfg->get_ref(cfg);
-		entry.children = array_create(0, 0);
-		array_insert(view->entries, ARRAY_TAIL, &entry);
+		INIT(current,
+			.cfg = cfg->get_ref(cfg),
+			.children = array_create(0, 0),
+		);
+		array_insert(view->entries, ARRAY_TAIL, current);
 	}
 	enumerator->destroy(enumerator);
 
