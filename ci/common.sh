@@ -29,9 +29,9 @@ patient=  # set while the command must not be cut short
 stop_children() {
 	local pid
 	if [ -n "$child" ]; then
-		[ -n "$patient" ] || kill -TERM -- "-$child" 2>/dev/null || true
+		# once, and to the one on top: a second signal would cut its cleaning up short
+		[ -n "$patient" ] || kill -TERM "$child" 2>/dev/null || true
 		wait "$child" 2>/dev/null || true
-		# what ignored it
 		kill -KILL -- "-$child" 2>/dev/null || true
 	fi
 	for pid in $ticker; do
@@ -46,9 +46,10 @@ stop_children() {
 # bounded SECONDS COMMAND...
 bounded() {
 	local status=0
-	setsid timeout -k 10 "$@" </dev/null &
+	setsid timeout --foreground -k 10 "$@" </dev/null &
 	child=$!
 	wait "$child" || status=$?
+	[ "$status" -lt 124 ] || kill -KILL -- "-$child" 2>/dev/null || true
 	child=
 	return "$status"
 }
