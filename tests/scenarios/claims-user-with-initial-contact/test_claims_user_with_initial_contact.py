@@ -9,8 +9,11 @@ from harness.host import reaches
 
 
 @pytest.mark.parametrize("unique", ["replace", "no", "keep"])
-def test_the_users_sa_lives(world, unique):
-    right = world.host("right", world.conf("right", UNIQUE=unique), "ecdsa256", start=False)
+@pytest.mark.parametrize("certificate", ["cached", "forgotten"])
+def test_the_users_sa_lives(world, unique, certificate):
+    """While charon still has Alice's certificate, the stranger must authenticate as her; else it is any stranger."""
+    options = {"cert_cache": "yes" if certificate == "cached" else "no"}
+    right = world.host("right", world.conf("right", UNIQUE=unique), "ecdsa256", options=options, start=False)
     ca = world.keys.ca("Company CA")
     right.add_file("x509ca/ca.pem", ca.pem)
     right.add_file("x509/gateway.pem", ca.issue(right.key, "gateway.example.org"))
@@ -25,13 +28,18 @@ def test_the_users_sa_lives(world, unique):
     alice = right.sa("people")
     assert alice["remote-id"] == "alice@example.org"
 
-    outcome = connects(left, "data")
+    outcome = left.initiate("data")
     assert "N(INIT_CONTACT)" in outcome.log, "this scenario is about INITIAL_CONTACT"
-    peer = is_stranger(right, "strangers", left.key)
-    assert peer["asserted-id"] == "alice@example.org"
+    if certificate == "cached":
+        assert not outcome.success and "AUTHENTICATION_FAILED" in outcome.log
+        assert right.rejected("credential-known")["asserted-id"] == "alice@example.org"
+    else:
+        assert outcome.success, outcome.log
+        peer = is_stranger(right, "strangers", left.key)
+        assert peer["asserted-id"] == "alice@example.org"
+        assert reaches(left, right)
 
     after = right.sa("people")
     assert (after["uniqueid"], after["remote-id"]) == (alice["uniqueid"], "alice@example.org")
     assert third.sa("work")["state"] == "ESTABLISHED"
     assert reaches(third, right)
-    assert reaches(left, right)

@@ -144,11 +144,10 @@ class Connection:
         """Issue a command. Returns its answer, and the streamed events as a list if a stream is named."""
         if stream and not self.register(stream):
             raise ViciError(f"charon has no event {stream}")
-        try:
-            return self._request(command, message, stream)
-        finally:
-            if stream:
-                self.unregister(stream)
+        answer = self._request(command, message, stream)
+        if stream:
+            self.unregister(stream)
+        return answer
 
     def _request(self, command, message, stream):
         events = []

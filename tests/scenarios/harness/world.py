@@ -95,17 +95,18 @@ class World:
         self.captures.append(capture)
         return capture
 
-    def check_transfer(self, client, server, size=20000, **where):
-        """Send data through the tunnel and show that the wire carried ESP and nothing of the data."""
+    def check_transfer(self, client, server, size=20000, ends=None, **where):
+        """Send data through the tunnel and show that the wire carried ESP and nothing of the data.
+
+        @param ends	the tunnel's end points if they are not the hosts' first addresses
+        """
         payload = (MARKER * (size // len(MARKER) + 1))[:size]
         capture = self.capture()
         try:
             hosts.transfer(client, server, payload, **where)
         finally:
             capture.stop()
-        capture.assert_esp_only(
-            where.get("ends", (client.address, server.address)), [MARKER], client.inner + server.inner
-        )
+        capture.assert_esp_only(ends or (client.address, server.address), [MARKER], client.inner + server.inner)
         return capture
 
     def check_alive(self):

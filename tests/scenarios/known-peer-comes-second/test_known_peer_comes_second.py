@@ -1,20 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """A stranger holds an address; then somebody known comes from it: the stranger's SA goes first."""
 
+from pathlib import Path
+
 from harness.checks import connects, has_no_sa, is_stranger
 
 # IKE packets must not follow the route into the stranger's tunnel, or the known peer could never be answered
 MARKED = {"kernel-netlink": {"fwmark": "!0x42"}, "socket-default": {"fwmark": "0x42"}}
 
 
-def test_the_strangers_sa_is_evicted(world):
+def hosts(world):
     left = world.host("left", key="ed25519", start=False)
     right = world.host("right", key="ed25519", options=MARKED, start=False)
     third = world.host("third", key="ed25519", start=False)
+    # the stranger has the address, too, but does not answer for it on the wire
+    left.namespace.call(lambda: Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("1"))
+    left.namespace.ip("addr", "add", "192.0.2.3/32", "dev", "lo")
     right.add_file("pubkey/third.pem", third.key.public_pem)
     third.add_file("pubkey/right.pem", right.key.public_pem)
     world.start(left, right, third)
+    return left, right, third
 
+
+def test_the_strangers_sa_is_evicted(world):
+    left, right, third = hosts(world)
     connects(left, "data")
     stranger = is_stranger(right, "strangers", left.key)
 
@@ -42,12 +51,7 @@ def test_the_strangers_sa_is_evicted(world):
 
 
 def test_the_stranger_cannot_come_back(world):
-    left = world.host("left", key="ed25519", start=False)
-    right = world.host("right", key="ed25519", options=MARKED, start=False)
-    third = world.host("third", key="ed25519", start=False)
-    right.add_file("pubkey/third.pem", third.key.public_pem)
-    third.add_file("pubkey/right.pem", right.key.public_pem)
-    world.start(left, right, third)
+    left, right, third = hosts(world)
     connects(third, "data")
     outcome = left.initiate("data")
     assert not outcome.success and "TS_UNACCEPTABLE" in outcome.log
