@@ -118,6 +118,29 @@ static bool is_own(certificate_t *cert)
 }
 
 /**
+ * TRUE if the peer itself has shown the certificate: while AUTH is verified,
+ * the credential manager offers these, too.
+ */
+static bool is_presented(ike_sa_t *ike_sa, certificate_t *cert)
+{
+	enumerator_t *enumerator;
+	auth_cfg_t *auth;
+	auth_rule_t rule;
+	void *value;
+	bool found = FALSE;
+
+	auth = ike_sa->get_auth_cfg(ike_sa, FALSE);
+	enumerator = auth->create_enumerator(auth);
+	while (!found && enumerator->enumerate(enumerator, &rule, &value))
+	{
+		found = (rule == AUTH_HELPER_SUBJECT_CERT ||
+				 rule == AUTH_HELPER_IM_CERT) && value == cert;
+	}
+	enumerator->destroy(enumerator);
+	return found;
+}
+
+/**
  * TRUE if a loaded certificate speaks for the peer. Sets named if it could by
  * its subject, unless it is our own.
  */
@@ -192,7 +215,8 @@ bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
 		while (!found && enumerator->enumerate(enumerator, &cert))
 		{
 			named = FALSE;
-			found = speaks_for(&refs, cert, &named);
+			found = !is_presented(ike_sa, cert) &&
+					speaks_for(&refs, cert, &named);
 			if (named)
 			{
 				namesakes->insert_last(namesakes, cert->get_ref(cert));
