@@ -15,8 +15,9 @@ def test_fragmented(world, carrier):
         for name in ("left", "right"):
             conf[name] = world.conf(name).replace("encap", "send_cert = always\n\t\tlocal {\n\t\t\tcerts = me.pem\n"
                                                   "\t\t\tpubkeys =\n\t\t}\n\t\tencap")
-    left = world.host("left", conf.get("left"), "rsa4096", options=options, start=False)
-    right = world.host("right", conf.get("right"), "rsa4096", options=options, start=False)
+    btns = {"encodings": "x509"} if carrier == "certificate" else None
+    left = world.host("left", conf.get("left"), "rsa4096", options=options, btns=btns, start=False)
+    right = world.host("right", conf.get("right"), "rsa4096", options=options, btns=btns, start=False)
     if carrier == "certificate":
         for host in (left, right):
             host.add_file("x509/me.pem", world.keys.self_signed(host.key, f"{host.name}.example.net"))

@@ -168,6 +168,7 @@ class Events:
     def __init__(self, path, names):
         self.connection = Connection(path)
         self.seen = []
+        self.times = []
         self.known = {name for name in names if self.connection.register(name)}
         self.condition = threading.Condition()
         self.connection.socket.settimeout(None)
@@ -181,6 +182,7 @@ class Events:
                 if kind == EVENT:
                     with self.condition:
                         self.seen.append((name, decode(payload)))
+                        self.times.append(time.monotonic())
                         self.condition.notify_all()
         except (OSError, ValueError):
             pass

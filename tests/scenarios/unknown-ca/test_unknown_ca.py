@@ -5,8 +5,9 @@ from harness.checks import are_strangers, connects
 
 
 def test_unknown_ca(world):
-    left = world.host("left", key="ed25519", start=False)
-    right = world.host("right", key="ecdsa384", start=False)
+    certificates_only = {"encodings": "x509"}
+    left = world.host("left", key="ed25519", btns=certificates_only, start=False)
+    right = world.host("right", key="ecdsa384", btns=certificates_only, start=False)
     for host in (left, right):
         ca = world.keys.ca(f"CA of {host.name}")
         host.add_file("x509/me.pem", ca.issue(host.key, f"{host.name}.example.net"))
