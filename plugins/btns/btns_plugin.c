@@ -3,6 +3,7 @@
 #include "btns_plugin.h"
 #include "btns_backends.h"
 #include "btns_creds.h"
+#include "btns_kernel.h"
 #include "btns_listener.h"
 #include "btns_options.h"
 #include "btns_pad.h"
@@ -60,6 +61,11 @@ struct private_btns_plugin_t {
 	btns_listener_t *listener;
 
 	/**
+	 * In front of the kernel interface
+	 */
+	btns_kernel_t *kernel;
+
+	/**
 	 * vici commands, NULL without vici
 	 */
 	btns_vici_t *vici;
@@ -109,6 +115,7 @@ static void stop(private_btns_plugin_t *this)
 	{
 		this->backends->remove(this->backends);
 	}
+	DESTROY_IF(this->kernel);
 	DESTROY_IF(this->worker);
 	DESTROY_IF(this->listener);
 	DESTROY_IF(this->creds);
@@ -120,6 +127,7 @@ static void stop(private_btns_plugin_t *this)
 	this->listener = NULL;
 	this->creds = NULL;
 	this->backends = NULL;
+	this->kernel = NULL;
 	this->worker = NULL;
 	this->pad = NULL;
 	this->core = NULL;
@@ -159,6 +167,7 @@ static bool start(private_btns_plugin_t *this)
 
 	charon->bus->add_listener(charon->bus, &this->listener->listener);
 	lib->credmgr->add_set(lib->credmgr, &this->creds->set);
+	this->kernel = btns_kernel_create(this->worker);
 	this->backends = btns_backends_create(this->pad);
 	arm_fault();
 	return TRUE;

@@ -26,10 +26,27 @@ struct queued_t {
 	btns_rejection_t rejection;
 
 	/**
+	 * What the peer showed, NULL if nothing
+	 */
+	btns_evidence_t *evidence;
+
+	/**
 	 * TRUE to close the IKE_SA, too
 	 */
 	bool close;
 };
+
+/**
+ * Destroy a task, NULL is none.
+ */
+static void queued_destroy(queued_t *task)
+{
+	if (task)
+	{
+		btns_evidence_destroy(task->evidence);
+		free(task);
+	}
+}
 
 /**
  * Private data of a btns_worker_t.
@@ -77,6 +94,11 @@ struct private_btns_worker_t {
 	u_int reports;
 
 	/**
+	 * IKE_SAs to close that are not closed yet
+	 */
+	u_int closing;
+
+	/**
 	 * An audit was asked for
 	 */
 	bool audit;
@@ -87,9 +109,15 @@ struct private_btns_worker_t {
 	bool stop;
 
 	/**
-	 * Lock for queue, reports, audit, stop. Never held across a call into charon.
+	 * Lock for queue, reports, closing, audit, stop. Never held across a call
+	 * into charon.
 	 */
 	mutex_t *mutex;
+
+	/**
+	 * Signalled when an IKE_SA was closed
+	 */
+	condvar_t *closed;
 
 	/**
 	 * Signalled when one of these changes
@@ -129,8 +157,16 @@ static void enqueue(private_btns_worker_t *this, queued_t *task)
 	if (!this->stop && (task->close ? !is_closing(this, task->rejection.peer.sa)
 									: this->reports < MAX_REJECTIONS))
 	{
-		this->reports += task->close ? 0 : 1;
-		this->queue->insert_last(this->queue, task);
+		if (task->close)
+		{	/* these are in a hurry */
+			this->closing++;
+			this->queue->insert_first(this->queue, task);
+		}
+		else
+		{
+			this->reports++;
+			this->queue->insert_last(this->queue, task);
+		}
 		this->condvar->signal(this->condvar);
 		task = NULL;
 	}
@@ -139,14 +175,15 @@ static void enqueue(private_btns_worker_t *this, queued_t *task)
 	{
 		btns_refused(this->core, task->rejection.reason, time_monotonic(NULL));
 	}
-	free(task);
+	queued_destroy(task);
 }
 
 /**
  * Log a rejection, within the limit, count it, and report it.
  */
-static void report(private_btns_worker_t *this, btns_rejection_t *info)
+static void report(private_btns_worker_t *this, queued_t *task)
 {
+	btns_rejection_t *info = &task->rejection;
 	btns_addr_t *addr = &info->peer.remote;
 	host_t *host = NULL;
 
@@ -158,6 +195,11 @@ static void report(private_btns_worker_t *this, btns_rejection_t *info)
 	}
 	if (btns_refused(this->core, info->reason, time_monotonic(NULL)))
 	{
+		/* decoding and checking keys is slow, so this has the limit of the log */
+		if (info->peer.key.type == BTNS_KEY_NONE && task->evidence)
+		{
+			btns_evidence_key(this->core, task->evidence, &info->peer.key);
+		}
 		DBG1(DBG_CFG, "btns: refused %H '%s': %s (%s)", host,
 			 info->peer.asserted_id, btns_reason_text(info->reason),
 			 btns_reason_code(info->reason));
@@ -225,6 +267,7 @@ METHOD(btns_worker_t, reject, void,
 	);
 	peer = &task->rejection.peer;
 	btns_sa_info(this->core, sa, peer);
+	task->evidence = btns_sa_evidence(this->core, sa);
 	peer->sa = sa;
 	btns_addr_from_host(ike_sa->get_other_host(ike_sa), &peer->remote);
 	btns_addr_from_host(ike_sa->get_my_host(ike_sa), &peer->local);
@@ -243,6 +286,28 @@ METHOD(btns_worker_t, audit, void,
 	this->mutex->lock(this->mutex);
 	this->audit = TRUE;
 	this->condvar->signal(this->condvar);
+	this->mutex->unlock(this->mutex);
+}
+
+METHOD(btns_worker_t, wait_closed, void,
+	private_btns_worker_t *this, u_int ms)
+{
+	timeval_t until, add = {
+		.tv_sec = ms / 1000,
+		.tv_usec = (ms % 1000) * 1000,
+	};
+
+	this->mutex->lock(this->mutex);
+	if (this->closing)
+	{
+		time_monotonic(&until);
+		timeradd(&until, &add, &until);
+		while (this->closing && !this->stop &&
+			   !this->closed->timed_wait_abs(this->closed, this->mutex, until))
+		{
+			/* not yet */
+		}
+	}
 	this->mutex->unlock(this->mutex);
 }
 
@@ -315,9 +380,13 @@ static void *work(private_btns_worker_t *this)
 			if (task->close)
 			{
 				close_sa(task->rejection.peer.sa);
+				this->mutex->lock(this->mutex);
+				this->closing--;
+				this->closed->broadcast(this->closed);
+				this->mutex->unlock(this->mutex);
 			}
-			report(this, &task->rejection);
-			free(task);
+			report(this, task);
+			queued_destroy(task);
 		}
 		now = time_monotonic(NULL);
 		if (audit || now - last >= BTNS_AUDIT_INTERVAL)
@@ -338,14 +407,16 @@ METHOD(btns_worker_t, destroy, void,
 	this->mutex->lock(this->mutex);
 	this->stop = TRUE;
 	this->condvar->signal(this->condvar);
+	this->closed->broadcast(this->closed);
 	this->mutex->unlock(this->mutex);
 	this->thread->join(this->thread);
 
 	while (this->queue->remove_first(this->queue, (void**)&task) == SUCCESS)
 	{
-		free(task);
+		queued_destroy(task);
 	}
 	this->queue->destroy(this->queue);
+	this->closed->destroy(this->closed);
 	this->condvar->destroy(this->condvar);
 	this->mutex->destroy(this->mutex);
 	this->cb_mutex->destroy(this->cb_mutex);
@@ -365,6 +436,7 @@ btns_worker_t *btns_worker_create(btns_core_t *core, btns_pad_t *pad)
 			.reject = _reject,
 			.set_callback = _set_callback,
 			.audit = _audit,
+			.wait_closed = _wait_closed,
 			.destroy = _destroy,
 		},
 		.core = core,
@@ -373,11 +445,13 @@ btns_worker_t *btns_worker_create(btns_core_t *core, btns_pad_t *pad)
 		.queue = linked_list_create(),
 		.mutex = mutex_create(MUTEX_TYPE_DEFAULT),
 		.condvar = condvar_create(CONDVAR_TYPE_DEFAULT),
+		.closed = condvar_create(CONDVAR_TYPE_DEFAULT),
 	);
 	this->thread = thread_create((thread_main_t)work, this);
 	if (!this->thread)
 	{
 		this->queue->destroy(this->queue);
+		this->closed->destroy(this->closed);
 		this->condvar->destroy(this->condvar);
 		this->mutex->destroy(this->mutex);
 		this->cb_mutex->destroy(this->cb_mutex);

@@ -79,6 +79,15 @@ struct btns_worker_t {
 	void (*audit)(btns_worker_t *this);
 
 	/**
+	 * Wait until all IKE_SAs that were to be closed when this was called are
+	 * closed. Not to be called in a hook, nor with an IKE_SA checked out that is
+	 * to be closed. Returns at once if there are none.
+	 *
+	 * @param ms		most milliseconds to wait
+	 */
+	void (*wait_closed)(btns_worker_t *this, u_int ms);
+
+	/**
 	 * Stop the thread and destroy a btns_worker_t.
 	 */
 	void (*destroy)(btns_worker_t *this);

@@ -23,6 +23,13 @@ struct btns_config_t
 	btns::Draft draft;
 };
 
+struct btns_evidence_t
+{
+	explicit btns_evidence_t(std::shared_ptr<const btns::CertPayloads> payloads) : certs(std::move(payloads)) {}
+
+	std::shared_ptr<const btns::CertPayloads> certs;
+};
+
 namespace btns
 {
 

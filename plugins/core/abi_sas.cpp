@@ -159,6 +159,47 @@ btns_status_t btns_sa_key(btns_core_t *core, uint32_t sa, btns_key_t *out, btns_
 						});
 }
 
+btns_evidence_t *btns_sa_evidence(btns_core_t *core, uint32_t sa)
+{
+	btns_evidence_t *evidence = nullptr;
+	guard(__func__,
+		  [&]
+		  {
+			  auto certs = core != nullptr ? core->core.table.certs(sa) : nullptr;
+			  if (certs && !certs->certs.empty())
+			  {
+				  evidence = std::make_unique<btns_evidence_t>(std::move(certs)).release();
+			  }
+			  return BTNS_STATUS_OK;
+		  });
+	return evidence;
+}
+
+btns_status_t btns_evidence_key(btns_core_t *core, const btns_evidence_t *evidence, btns_key_t *out)
+{
+	if (out == nullptr)
+	{
+		return BTNS_STATUS_INVALID;
+	}
+	*out = {};
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr || evidence == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 const auto found = btns::find_presented_key(core->core.settings()->keys, *evidence->certs);
+					 *out = found.key;
+					 return found.status;
+				 });
+}
+
+void btns_evidence_destroy(btns_evidence_t *evidence)
+{
+	const std::unique_ptr<btns_evidence_t> owned(evidence);
+}
+
 btns_status_t btns_sa_certs(btns_core_t *core, uint32_t sa, btns_cert_cb_t cb, void *user)
 {
 	return guard(__func__,

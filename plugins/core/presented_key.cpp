@@ -80,6 +80,11 @@ size_t CertPayloads::bytes() const
 	return sum;
 }
 
+bool CertPayloads::has_bare_key() const
+{
+	return std::ranges::any_of(certs, [](const Cert &cert) { return is_bare(cert.encoding); });
+}
+
 CertPayloads copy_certs(std::span<const btns_cert_t> certs, size_t total, size_t budget)
 {
 	CertPayloads copy;

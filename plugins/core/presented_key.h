@@ -35,6 +35,8 @@ struct CertPayloads
 
 	/** Octets in certs. */
 	[[nodiscard]] size_t bytes() const;
+	/** Is there a payload of type 15 or 11? */
+	[[nodiscard]] bool has_bare_key() const;
 };
 
 /**

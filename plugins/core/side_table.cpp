@@ -702,7 +702,21 @@ btns_reason_t SideTable::take_refusal(uint32_t sa)
 {
 	const Lock lock(mutex_);
 	Record *record = find(sa);
-	return record != nullptr ? std::exchange(record->refusal, BTNS_REASON_NONE) : BTNS_REASON_NONE;
+	if (record == nullptr)
+	{
+		return BTNS_REASON_NONE;
+	}
+	const btns_reason_t reason = std::exchange(record->refusal, BTNS_REASON_NONE);
+	if (reason != BTNS_REASON_NONE)
+	{
+		return reason;
+	}
+	if (record->armed)
+	{
+		return BTNS_REASON_NOT_VERIFIED;
+	}
+	return !record->verified && record->certs && record->certs->has_bare_key() ? BTNS_REASON_NOT_FLAGGED
+																			   : BTNS_REASON_NONE;
 }
 
 void SideTable::show(uint32_t sa, const Record &record, btns_peer_info_t &out) const

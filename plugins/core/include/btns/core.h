@@ -646,8 +646,20 @@ bool btns_refused(btns_core_t *core, btns_reason_t reason, int64_t now);
  * btns_sa_message().
  */
 void btns_sa_refuse(btns_core_t *core, uint32_t sa, btns_reason_t reason);
-/** Take the remembered reason, NONE if there is none. */
+/**
+ * Authentication failed: take the remembered reason. If there is none, it is NOT_VERIFIED for an armed peer,
+ * NOT_FLAGGED for one that showed a bare key and was looked for among other entries, and else NONE.
+ */
 btns_reason_t btns_sa_take_refusal(btns_core_t *core, uint32_t sa);
+
+/** CERT payloads of a peer that was refused, for its fingerprint. */
+typedef struct btns_evidence_t btns_evidence_t;
+/** Keep the CERT payloads of the message last seen; nothing is copied. NULL if there are none. */
+btns_evidence_t *btns_sa_evidence(btns_core_t *core, uint32_t sa);
+/** The key in them, as by btns_sa_key(). @param out all zero unless OK */
+btns_status_t btns_evidence_key(btns_core_t *core, const btns_evidence_t *evidence, btns_key_t *out);
+/** @param evidence may be NULL */
+void btns_evidence_destroy(btns_evidence_t *evidence);
 /** What is known of a peer that is being refused; REFUSED if nothing is. */
 btns_status_t btns_sa_info(btns_core_t *core, uint32_t sa, btns_peer_info_t *out);
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+/**
+ * @defgroup btns_kernel btns_kernel
+ * Strangers leave before somebody else's CHILD_SA is installed.
+ * @{ @ingroup btns
+ */
+
+#ifndef BTNS_KERNEL_H_
+#define BTNS_KERNEL_H_
+
+#include "btns_worker.h"
+
+typedef struct btns_kernel_t btns_kernel_t;
+
+/**
+ * When an authenticated peer gets addresses or selectors that a BTNS peer has,
+ * the hooks queue the BTNS IKE_SA for being closed, but cannot wait for it.
+ * What comes next in the same thread, and with no lock held, is the
+ * installation of the first SA in the kernel: it waits here.
+ */
+struct btns_kernel_t {
+
+	/**
+	 * Put charon's own method back, if it is still ours, and destroy it.
+	 */
+	void (*destroy)(btns_kernel_t *this);
+};
+
+/**
+ * Create it, and put it in front of charon->kernel->add_sa.
+ *
+ * @param worker	worker, used until destroy
+ */
+btns_kernel_t *btns_kernel_create(btns_worker_t *worker);
+
+#endif /** BTNS_KERNEL_H_ @}*/
