@@ -3,6 +3,7 @@
 
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from . import host as hosts
@@ -18,6 +19,9 @@ ADDRESSES = {
 }
 """The hosts: addresses on the wire and inner ones, which only ESP may carry. kernel-libipsec cannot protect the IKE end
 points themselves, so the tests' traffic goes between inner addresses."""
+
+SETTLE = 0.05
+"""Seconds of peace before charon is told to end."""
 
 MARKER = b"this must never be seen on the wire; "
 
@@ -145,6 +149,9 @@ class World:
                     capture.process.kill()
                     capture.process.wait()
                     capture.process = None
+            # charon 5.9.8 can hang if it is told to end in the very moment in which it destroys an IKE_SA: main()
+            # waits for an entry whose condition variable another thread is destroying
+            time.sleep(SETTLE)
             for host in self.hosts.values():
                 host.terminate()
             for host in self.hosts.values():

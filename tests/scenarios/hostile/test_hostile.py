@@ -80,8 +80,8 @@ def test_malformed_payloads(attacker):
         attacker.refused(f"RSA without the last {cut}", malformed, [(ikev2.SPKI, rsa.spki[:-cut])])
         attacker.refused(f"PKCS#1 without the last {cut}", malformed, [(ikev2.PKCS1, ikev2.pkcs1(rsa)[:-cut])])
     attacker.refused("trailing", {"key-trailing-bytes"}, [(ikev2.SPKI, spki + b"\0")])
-    attacker.refused("oversized", {"key-too-large", "certs-too-large"}, [(ikev2.SPKI, spki + bytes(9000))])
-    attacker.refused("oversized DER", {"key-too-large", "certs-too-large"},
+    attacker.refused("oversized", {"key-too-large", "certs-too-large", "key-trailing-bytes"}, [(ikev2.SPKI, spki + bytes(9000))])
+    attacker.refused("oversized DER", {"key-too-large", "certs-too-large", "key-malformed"},
                      [(ikev2.SPKI, b"\x30\x82" + struct.pack("!H", 9000) + bytes(9000))])
     attacker.refused("a length that lies", malformed, [(ikev2.SPKI, b"\x30\x84\xff\xff\xff\xff" + spki[2:])])
     attacker.refused("indefinite length", malformed, [(ikev2.SPKI, b"\x30\x80" + spki[2:] + b"\0\0")])
