@@ -281,7 +281,8 @@ void check_all(const std::vector<std::vector<btns_candidate_t>> &lists)
 			verdicts++;
 		}
 	}
-	EXPECT_GT(verdicts, 0U);
+	testing::Test::RecordProperty("verdicts", std::to_string(verdicts));
+	EXPECT_GT(verdicts, lists.size());
 }
 
 TEST(Pad, every_claim_with_one_entry_or_none)
