@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+/* Many threads at once; what they do wrong is for ThreadSanitizer to find. */
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "core_world.h"
+
+namespace
+{
+
+using btns::test::addr;
+using btns::test::Child;
+using btns::test::Connection;
+using btns::test::new_spki;
+using btns::test::office;
+using btns::test::ts;
+using btns::test::World;
+
+constexpr uint32_t ike_sas_per_thread = 50;
+
+/** Strangers come, get a CHILD_SA, are rekeyed and go. */
+void be_strangers(btns_core_t *core, uint32_t first, const std::vector<uint8_t> &spki)
+{
+	const btns_addr_t source = addr("198.51.100." + std::to_string(first / 1000));
+	const btns_cert_t cert{BTNS_ENCODING_SPKI, {spki.data(), spki.size()}};
+	for (uint32_t sa = first; sa < first + ike_sas_per_thread; sa++)
+	{
+		btns_auth_message_t message{};
+		message.auth = BTNS_AUTH_SIGNATURE;
+		message.source = source;
+		message.certs = &cert;
+		message.cert_count = message.cert_total = 1;
+		btns_sa_init(core, sa, &source);
+		btns_sa_message(core, sa, &message);
+		btns_key_t key;
+		btns_reason_t reason = BTNS_REASON_NONE;
+		btns_sa_key(core, sa, &key, &reason);
+		btns_sa_arm(core, sa, BTNS_ROLE_RESPONDER, &reason);
+		btns_authorize_t facts{};
+		facts.flag = BTNS_FLAG_ANY;
+		facts.connection = "strangers";
+		facts.pubkey = true;
+		facts.verified = key.fingerprint;
+		facts.source = source;
+		btns_grant_t grant;
+		btns_sa_authorize(core, sa, &facts, &grant);
+		btns_sa_up(core, sa, 1, 2, &source, &source, 3);
+
+		const btns_ts_t local = ts("10.99.0.1");
+		const btns_ts_t remote = ts("198.51.100." + std::to_string(first / 1000));
+		btns_child_t child{};
+		child.btns = true;
+		child.connection = "strangers";
+		child.hosts = &source;
+		child.host_count = 1;
+		child.local = &local;
+		child.remote = &remote;
+		child.local_count = child.remote_count = 1;
+		child.installing = true;
+		child.child = sa;
+		btns_child_authorize(core, sa, &child, nullptr, nullptr, &reason);
+		btns_child_up(core, sa, &child, nullptr, nullptr, &reason);
+		btns_sa_rekey(core, sa, sa + 500);
+		btns_sa_drop(core, sa);
+		btns_child_down(core, sa + 500, sa);
+		btns_sa_drop(core, sa + 500);
+	}
+}
+
+/** An authenticated peer comes and goes. */
+void be_authenticated(btns_core_t *core, uint32_t sa)
+{
+	const btns_addr_t source = addr("198.51.100.2");
+	const btns_ts_t remote = ts("198.51.100.0/24");
+	const auto evict = [](void *user, uint32_t stranger, btns_reason_t)
+	{ btns_sa_is_btns(static_cast<btns_core_t *>(user), stranger); };
+	for (int i = 0; i < 50; i++)
+	{
+		btns_child_t child{};
+		child.connection = "office";
+		child.remote = &remote;
+		child.remote_count = 1;
+		child.child = 1;
+		btns_reason_t reason = BTNS_REASON_NONE;
+		EXPECT_EQ(btns_child_up(core, sa, &child, evict, core, &reason), BTNS_STATUS_OK);
+		EXPECT_EQ(btns_sa_holds(core, sa, &source, 1, evict, core), BTNS_STATUS_OK);
+		EXPECT_TRUE(btns_is_reserved(core, &source));
+		btns_sa_drop(core, sa);
+	}
+}
+
+/** Configurations change, people look. */
+void administrate(World &world, const std::atomic<bool> &stop)
+{
+	Connection moving;
+	moving.mobike = true;
+	while (!stop)
+	{
+		world.configure({Connection{}, office()});
+		world.configure({moving});
+		btns_options_t options;
+		btns_options_default(&options);
+		btns_core_configure(world, &options);
+		btns_audit(
+			world, [](void *, uint32_t, btns_reason_t) {}, nullptr);
+		btns_config_new_findings(
+			world, [](void *, const char *, btns_severity_t, const char *) {}, nullptr);
+		btns_config_each(
+			world, [](void *, const btns_pad_info_t *) {}, nullptr);
+		btns_peers_each(
+			world, [](void *, const btns_peer_info_t *) {}, nullptr);
+		world.stat("peers");
+		btns_refused(world, BTNS_REASON_NAMED, 1);
+	}
+}
+
+TEST(Threads, everybody_at_once)
+{
+	World world;
+	std::atomic<bool> stop = false;
+	std::vector<std::thread> strangers;
+	for (uint32_t i = 1; i <= 4; i++)
+	{
+		strangers.emplace_back(be_strangers, static_cast<btns_core_t *>(world), i * 1000, new_spki());
+	}
+	std::thread authenticated(be_authenticated, static_cast<btns_core_t *>(world), 7);
+	std::thread administrator([&] { administrate(world, stop); });
+	for (std::thread &thread : strangers)
+	{
+		thread.join();
+	}
+	authenticated.join();
+	stop = true;
+	administrator.join();
+
+	EXPECT_EQ(world.stat("peers"), 0U);
+	EXPECT_EQ(world.stat("children"), 0U);
+	EXPECT_EQ(world.stat("records"), 0U);
+	world.stranger(1, "198.51.100.2", new_spki());
+}
+
+} // namespace
