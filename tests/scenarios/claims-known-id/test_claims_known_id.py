@@ -36,6 +36,38 @@ def test_claims_reserved_id(world, claim):
     has_no_sa(left, right)
 
 
+def test_a_responder_that_claims_a_known_id(world):
+    """The same rule for initiators: who answers as alice has to be alice."""
+    right = world.host("right", world.conf("right").replace("encap", 'local {\n\t\t\tid = "alice@example.org"\n\t\t}\n\t\tencap', 1),
+                       "ed25519", start=False)
+    knows_alice = """
+connections {
+	alice {
+		version = 2
+		remote_addrs = 198.51.100.9
+		local {
+			auth = pubkey
+			pubkeys = me.pem
+		}
+		remote {
+			auth = pubkey
+			id = alice@example.org
+		}
+		children {
+			data {
+			}
+		}
+	}
+}
+"""
+    left = world.host("left", world.conf("left") + knows_alice, "ed25519", start=False)
+    right.add_file("pubkey/alice.pem", world.keys.key("ed25519", "alice").public_pem)
+    world.start(left, right)
+    assert not left.initiate("data", "strangers").success
+    assert left.rejected("claims-known-id")["asserted-id"] == "alice@example.org"
+    has_no_sa(left, right)
+
+
 def test_others_are_served(world):
     left, right = hosts(world, "mallory@example.org")
     connects(left, "data")

@@ -145,6 +145,16 @@ def test_keys_that_are_refused(attacker):
     attacker.good_stranger_is_served()
 
 
+@pytest.mark.parametrize("weak", ["initiator", "responder"])
+def test_a_charon_with_a_refused_key(world, weak):
+    """The same checks in both roles, with charon and our own plugin as the peer."""
+    left, right = world.pair(*(("rsa1024", "ed25519") if weak == "initiator" else ("ed25519", "rsa1024")))
+    assert not left.initiate("data").success
+    (right if weak == "initiator" else left).rejected("rsa-too-short")
+    for host in (left, right):
+        host.wait_until(lambda: not host.sas() and not host.peers(), "nothing is left")
+
+
 def test_signatures_and_identities(attacker):
     keys = attacker.world.keys
     spki = attacker.key.spki
