@@ -42,6 +42,7 @@ bool copy_settings(const btns_options_t *options, btns::Settings &out)
 std::vector<const char *> pointers_to(const std::vector<std::string> &texts)
 {
 	std::vector<const char *> pointers;
+	pointers.reserve(texts.size());
 	for (const std::string &text : texts)
 	{
 		pointers.push_back(text.c_str());

@@ -186,7 +186,7 @@ std::optional<Range> parse_range(std::string_view text)
 
 std::string to_text(const Range &range)
 {
-	const std::string first = address_text({range.family, range.first});
+	std::string first = address_text({range.family, range.first});
 	if (range.first == range.last)
 	{
 		return first;

@@ -60,8 +60,8 @@ std::vector<Range> address_ranges(std::span<const btns_ts_t> selectors)
 		}
 	}
 	std::ranges::sort(ranges);
-	const auto duplicates = std::ranges::unique(ranges);
-	ranges.erase(duplicates.begin(), duplicates.end());
+	const auto duplicates = std::unique(ranges.begin(), ranges.end());
+	ranges.erase(duplicates, ranges.end());
 	return ranges;
 }
 

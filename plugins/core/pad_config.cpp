@@ -50,6 +50,7 @@ std::vector<Range> special_ranges()
 		"ff00::/8",		  // multicast
 	};
 	std::vector<Range> ranges;
+	ranges.reserve(std::size(texts));
 	for (const char *text : texts)
 	{
 		ranges.push_back(parse_range(text).value());

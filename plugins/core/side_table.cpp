@@ -632,8 +632,8 @@ void SideTable::child_down(uint32_t sa, uint32_t child)
 std::optional<std::vector<Eviction>> SideTable::holds(uint32_t sa, std::vector<Range> ranges)
 {
 	std::ranges::sort(ranges);
-	const auto duplicates = std::ranges::unique(ranges);
-	ranges.erase(duplicates.begin(), duplicates.end());
+	const auto duplicates = std::unique(ranges.begin(), ranges.end());
+	ranges.erase(duplicates, ranges.end());
 
 	const Lock lock(mutex_);
 	if (const Record *record = find(sa); record != nullptr && record->verified)
@@ -698,7 +698,7 @@ void SideTable::refuse(uint32_t sa, btns_reason_t reason)
 	}
 }
 
-btns_reason_t SideTable::take_refusal(uint32_t sa)
+btns_reason_t SideTable::take_refusal(uint32_t sa, bool flagged)
 {
 	const Lock lock(mutex_);
 	Record *record = find(sa);
@@ -715,8 +715,11 @@ btns_reason_t SideTable::take_refusal(uint32_t sa)
 	{
 		return BTNS_REASON_NOT_VERIFIED;
 	}
-	return !record->verified && record->certs && record->certs->has_bare_key() ? BTNS_REASON_NOT_FLAGGED
-																			   : BTNS_REASON_NONE;
+	if (record->verified || !record->certs || !record->certs->has_bare_key())
+	{
+		return BTNS_REASON_NONE;
+	}
+	return flagged ? BTNS_REASON_NOT_VERIFIED : BTNS_REASON_NOT_FLAGGED;
 }
 
 void SideTable::show(uint32_t sa, const Record &record, btns_peer_info_t &out) const
