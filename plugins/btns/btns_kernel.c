@@ -2,6 +2,8 @@
 
 #include "btns_kernel.h"
 
+#include <threading/rwlock.h>
+
 /**
  * Most milliseconds that an installation waits. The worker needs a few, unless
  * another thread has the stranger's IKE_SA in its hands.
@@ -30,6 +32,11 @@ struct private_btns_kernel_t {
 	 * Worker, NULL once destroyed
 	 */
 	btns_worker_t *worker;
+
+	/**
+	 * Lock for worker; read while it is waited for
+	 */
+	rwlock_t *lock;
 };
 
 /**
@@ -46,10 +53,14 @@ static status_t add_sa(kernel_interface_t *kernel, kernel_ipsec_sa_id_t *id,
 	ike_sa_t *ike_sa;
 
 	ike_sa = charon->bus->get_sa(charon->bus);
-	if (ike_sa && instance->worker &&
-		!btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
+	if (ike_sa && !btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
 	{
-		instance->worker->wait_closed(instance->worker, MAX_WAIT);
+		instance->lock->read_lock(instance->lock);
+		if (instance->worker)
+		{
+			instance->worker->wait_closed(instance->worker, MAX_WAIT);
+		}
+		instance->lock->unlock(instance->lock);
 	}
 	return instance->add_sa(kernel, id, data);
 }
@@ -57,11 +68,14 @@ static status_t add_sa(kernel_interface_t *kernel, kernel_ipsec_sa_id_t *id,
 METHOD(btns_kernel_t, destroy, void,
 	private_btns_kernel_t *this)
 {
+	this->lock->write_lock(this->lock);
 	this->worker = NULL;
+	this->lock->unlock(this->lock);
 	if (charon->kernel->add_sa == add_sa)
 	{
 		charon->kernel->add_sa = this->add_sa;
 		instance = NULL;
+		this->lock->destroy(this->lock);
 		free(this);
 	}
 }
@@ -79,6 +93,7 @@ btns_kernel_t *btns_kernel_create(btns_worker_t *worker)
 		},
 		.add_sa = charon->kernel->add_sa,
 		.worker = worker,
+		.lock = rwlock_create(RWLOCK_TYPE_DEFAULT),
 	);
 	instance = this;
 	charon->kernel->add_sa = add_sa;

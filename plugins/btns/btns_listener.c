@@ -359,7 +359,8 @@ static void strip_groups(auth_cfg_t *auth)
 		if (rule == AUTH_RULE_GROUP)
 		{
 			name = group->get_encoding(group);
-			if (name.len >= 4 && strncasecmp((char*)name.ptr, "btns", 4) == 0)
+			if (btns_is_reserved_name(btns_bytes(name)) ||
+				(name.len == 4 && strncasecmp((char*)name.ptr, "btns", 4) == 0))
 			{
 				DBG1(DBG_CFG, "btns: ignoring group '%Y' that is not ours to "
 					 "be granted by others", group);
@@ -505,7 +506,8 @@ METHOD(listener_t, alert, bool,
 	if (ike_sa && alert == ALERT_PEER_AUTH_FAILED)
 	{
 		reason = btns_sa_take_refusal(this->core,
-									  ike_sa->get_unique_id(ike_sa));
+							ike_sa->get_unique_id(ike_sa),
+							btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)));
 		if (reason != BTNS_REASON_NONE)
 		{
 			this->worker->reject(this->worker, ike_sa, reason);

@@ -84,19 +84,24 @@ struct private_btns_worker_t {
 	mutex_t *cb_mutex;
 
 	/**
-	 * queued_t*
+	 * IKE_SAs to close, queued_t*; these go first, in order
 	 */
-	linked_list_t *queue;
+	linked_list_t *closes;
 
 	/**
-	 * Queued tasks that only report
+	 * What is only reported, queued_t*
 	 */
-	u_int reports;
+	linked_list_t *reports;
 
 	/**
-	 * IKE_SAs to close that are not closed yet
+	 * IKE_SAs that were ever queued for being closed
 	 */
-	u_int closing;
+	uint64_t queued;
+
+	/**
+	 * IKE_SAs that were closed
+	 */
+	uint64_t done;
 
 	/**
 	 * An audit was asked for
@@ -109,7 +114,7 @@ struct private_btns_worker_t {
 	bool stop;
 
 	/**
-	 * Lock for queue, reports, closing, audit, stop. Never held across a call
+	 * Lock for the queues, queued, done, audit, stop. Never held across a call
 	 * into charon.
 	 */
 	mutex_t *mutex;
@@ -139,10 +144,10 @@ static bool is_closing(private_btns_worker_t *this, uint32_t sa)
 	queued_t *task;
 	bool found = FALSE;
 
-	enumerator = this->queue->create_enumerator(this->queue);
+	enumerator = this->closes->create_enumerator(this->closes);
 	while (!found && enumerator->enumerate(enumerator, &task))
 	{
-		found = task->close && task->rejection.peer.sa == sa;
+		found = task->rejection.peer.sa == sa;
 	}
 	enumerator->destroy(enumerator);
 	return found;
@@ -153,29 +158,35 @@ static bool is_closing(private_btns_worker_t *this, uint32_t sa)
  */
 static void enqueue(private_btns_worker_t *this, queued_t *task)
 {
+	bool queued = FALSE;
+
 	this->mutex->lock(this->mutex);
-	if (!this->stop && (task->close ? !is_closing(this, task->rejection.peer.sa)
-									: this->reports < MAX_REJECTIONS))
+	if (!this->stop && task->close && !is_closing(this, task->rejection.peer.sa))
 	{
-		if (task->close)
-		{	/* these are in a hurry */
-			this->closing++;
-			this->queue->insert_first(this->queue, task);
-		}
-		else
-		{
-			this->reports++;
-			this->queue->insert_last(this->queue, task);
-		}
+		this->closes->insert_last(this->closes, task);
+		this->queued++;
+		queued = TRUE;
+	}
+	else if (!this->stop && !task->close &&
+			 this->reports->get_count(this->reports) < MAX_REJECTIONS)
+	{
+		this->reports->insert_last(this->reports, task);
+		queued = TRUE;
+	}
+	if (queued)
+	{
 		this->condvar->signal(this->condvar);
-		task = NULL;
 	}
 	this->mutex->unlock(this->mutex);
-	if (task && !task->close)
+	if (!queued)
 	{
-		btns_refused(this->core, task->rejection.reason, time_monotonic(NULL));
+		if (!task->close)
+		{
+			btns_refused(this->core, task->rejection.reason,
+						 time_monotonic(NULL));
+		}
+		queued_destroy(task);
 	}
-	queued_destroy(task);
 }
 
 /**
@@ -296,13 +307,15 @@ METHOD(btns_worker_t, wait_closed, void,
 		.tv_sec = ms / 1000,
 		.tv_usec = (ms % 1000) * 1000,
 	};
+	uint64_t last;
 
 	this->mutex->lock(this->mutex);
-	if (this->closing)
+	last = this->queued;
+	if (this->done < last)
 	{
 		time_monotonic(&until);
 		timeradd(&until, &add, &until);
-		while (this->closing && !this->stop &&
+		while (this->done < last && !this->stop &&
 			   !this->closed->timed_wait_abs(this->closed, this->mutex, until))
 		{
 			/* not yet */
@@ -344,20 +357,18 @@ static bool wait_for_work(private_btns_worker_t *this, queued_t **task,
 
 	this->mutex->lock(this->mutex);
 	while (!this->stop && !this->audit && !timeout &&
-		   !this->queue->get_count(this->queue))
+		   !this->closes->get_count(this->closes) &&
+		   !this->reports->get_count(this->reports))
 	{
 		timeout = this->condvar->timed_wait(this->condvar, this->mutex,
 											BTNS_AUDIT_INTERVAL * 1000);
 	}
 	*audit = this->audit || timeout;
 	this->audit = FALSE;
-	if (this->queue->remove_first(this->queue, (void**)task) != SUCCESS)
+	*task = NULL;
+	if (this->closes->remove_first(this->closes, (void**)task) != SUCCESS)
 	{
-		*task = NULL;
-	}
-	else if (!(*task)->close)
-	{
-		this->reports--;
+		this->reports->remove_first(this->reports, (void**)task);
 	}
 	stop = this->stop && !*task;
 	this->mutex->unlock(this->mutex);
@@ -381,7 +392,7 @@ static void *work(private_btns_worker_t *this)
 			{
 				close_sa(task->rejection.peer.sa);
 				this->mutex->lock(this->mutex);
-				this->closing--;
+				this->done++;
 				this->closed->broadcast(this->closed);
 				this->mutex->unlock(this->mutex);
 			}
@@ -402,8 +413,6 @@ static void *work(private_btns_worker_t *this)
 METHOD(btns_worker_t, destroy, void,
 	private_btns_worker_t *this)
 {
-	queued_t *task;
-
 	this->mutex->lock(this->mutex);
 	this->stop = TRUE;
 	this->condvar->signal(this->condvar);
@@ -411,11 +420,8 @@ METHOD(btns_worker_t, destroy, void,
 	this->mutex->unlock(this->mutex);
 	this->thread->join(this->thread);
 
-	while (this->queue->remove_first(this->queue, (void**)&task) == SUCCESS)
-	{
-		queued_destroy(task);
-	}
-	this->queue->destroy(this->queue);
+	this->closes->destroy_function(this->closes, (void*)queued_destroy);
+	this->reports->destroy_function(this->reports, (void*)queued_destroy);
 	this->closed->destroy(this->closed);
 	this->condvar->destroy(this->condvar);
 	this->mutex->destroy(this->mutex);
@@ -442,7 +448,8 @@ btns_worker_t *btns_worker_create(btns_core_t *core, btns_pad_t *pad)
 		.core = core,
 		.pad = pad,
 		.cb_mutex = mutex_create(MUTEX_TYPE_DEFAULT),
-		.queue = linked_list_create(),
+		.closes = linked_list_create(),
+		.reports = linked_list_create(),
 		.mutex = mutex_create(MUTEX_TYPE_DEFAULT),
 		.condvar = condvar_create(CONDVAR_TYPE_DEFAULT),
 		.closed = condvar_create(CONDVAR_TYPE_DEFAULT),
@@ -450,7 +457,8 @@ btns_worker_t *btns_worker_create(btns_core_t *core, btns_pad_t *pad)
 	this->thread = thread_create((thread_main_t)work, this);
 	if (!this->thread)
 	{
-		this->queue->destroy(this->queue);
+		this->closes->destroy(this->closes);
+		this->reports->destroy(this->reports);
 		this->closed->destroy(this->closed);
 		this->condvar->destroy(this->condvar);
 		this->mutex->destroy(this->mutex);

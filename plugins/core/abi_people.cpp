@@ -88,7 +88,7 @@ void btns_sa_refuse(btns_core_t *core, uint32_t sa, btns_reason_t reason)
 		  });
 }
 
-btns_reason_t btns_sa_take_refusal(btns_core_t *core, uint32_t sa)
+btns_reason_t btns_sa_take_refusal(btns_core_t *core, uint32_t sa, bool flagged)
 {
 	btns_reason_t reason = BTNS_REASON_NONE;
 	guard_reason(__func__, &reason,
@@ -96,7 +96,7 @@ btns_reason_t btns_sa_take_refusal(btns_core_t *core, uint32_t sa)
 				 {
 					 if (core != nullptr)
 					 {
-						 reason = core->core.table.take_refusal(sa);
+						 reason = core->core.table.take_refusal(sa, flagged);
 					 }
 					 return BTNS_STATUS_OK;
 				 });

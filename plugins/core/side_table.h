@@ -103,7 +103,7 @@ public:
 	bool mark_evicted(uint32_t sa);
 
 	void refuse(uint32_t sa, btns_reason_t reason);
-	btns_reason_t take_refusal(uint32_t sa);
+	btns_reason_t take_refusal(uint32_t sa, bool flagged);
 	/** What is known of an IKE_SA; FALSE if nothing is. */
 	bool info(uint32_t sa, btns_peer_info_t &out) const;
 	/** BTNS peers by ascending unique ID. */

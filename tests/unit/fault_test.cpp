@@ -361,11 +361,11 @@ TEST_F(Faults, enumerations_and_counters)
 	world.init(1, here);
 	btns_sa_refuse(world, 1, BTNS_REASON_NAMED);
 	btns_fault("btns_sa_take_refusal", 1);
-	EXPECT_EQ(btns_sa_take_refusal(world, 1), BTNS_REASON_OUT_OF_MEMORY);
-	EXPECT_EQ(btns_sa_take_refusal(world, 1), BTNS_REASON_NAMED);
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, false), BTNS_REASON_OUT_OF_MEMORY);
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, false), BTNS_REASON_NAMED);
 	btns_fault("btns_sa_refuse", 1);
 	btns_sa_refuse(world, 1, BTNS_REASON_NAMED);
-	EXPECT_EQ(btns_sa_take_refusal(world, 1), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, false), BTNS_REASON_NONE);
 }
 
 TEST_F(Faults, keys_and_names)

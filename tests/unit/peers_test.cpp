@@ -504,13 +504,13 @@ TEST_F(Peers, starting_over_forgets_who_it_was)
 TEST_F(Peers, the_first_refusal_stays_until_taken)
 {
 	world.init(1, here);
-	EXPECT_EQ(btns_sa_take_refusal(world, 1), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, false), BTNS_REASON_NONE);
 	btns_sa_refuse(world, 1, BTNS_REASON_NAMED);
 	btns_sa_refuse(world, 1, BTNS_REASON_VOUCHED);
-	EXPECT_EQ(btns_sa_take_refusal(world, 1), BTNS_REASON_NAMED);
-	EXPECT_EQ(btns_sa_take_refusal(world, 1), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, false), BTNS_REASON_NAMED);
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, false), BTNS_REASON_NONE);
 	btns_sa_refuse(world, 99, BTNS_REASON_NAMED);
-	EXPECT_EQ(btns_sa_take_refusal(world, 99), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_take_refusal(world, 99, false), BTNS_REASON_NONE);
 }
 
 TEST_F(Peers, a_failure_without_a_refusal_is_explained)
@@ -518,11 +518,12 @@ TEST_F(Peers, a_failure_without_a_refusal_is_explained)
 	ready();
 	btns_sa_refuse(world, 1, BTNS_REASON_NAMED);
 	world.message(1, here, spki);
-	EXPECT_EQ(btns_sa_take_refusal(world, 1), BTNS_REASON_NOT_FLAGGED) << "a bare key, and nobody asked for it";
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, false), BTNS_REASON_NOT_FLAGGED) << "a bare key, and nobody asked for it";
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, true), BTNS_REASON_NOT_VERIFIED) << "asked for, but another key was tried";
 	ASSERT_EQ(world.arm(1), BTNS_REASON_NONE);
-	EXPECT_EQ(btns_sa_take_refusal(world, 1), BTNS_REASON_NOT_VERIFIED);
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, false), BTNS_REASON_NOT_VERIFIED);
 	world.stranger(2, here, spki);
-	EXPECT_EQ(btns_sa_take_refusal(world, 2), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_take_refusal(world, 2, false), BTNS_REASON_NONE);
 }
 
 TEST_F(Peers, evidence_outlives_the_ike_sa)

@@ -647,10 +647,12 @@ bool btns_refused(btns_core_t *core, btns_reason_t reason, int64_t now);
  */
 void btns_sa_refuse(btns_core_t *core, uint32_t sa, btns_reason_t reason);
 /**
- * Authentication failed: take the remembered reason. If there is none, it is NOT_VERIFIED for an armed peer,
- * NOT_FLAGGED for one that showed a bare key and was looked for among other entries, and else NONE.
+ * Authentication failed: take the remembered reason. If there is none and the peer showed a bare key, it is
+ * NOT_VERIFIED if it was armed or the selected entry has the flag, and else NOT_FLAGGED.
+ *
+ * @param flagged	the entry that charon selected has the flag
  */
-btns_reason_t btns_sa_take_refusal(btns_core_t *core, uint32_t sa);
+btns_reason_t btns_sa_take_refusal(btns_core_t *core, uint32_t sa, bool flagged);
 
 /** CERT payloads of a peer that was refused, for its fingerprint. */
 typedef struct btns_evidence_t btns_evidence_t;
