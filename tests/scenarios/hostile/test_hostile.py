@@ -41,6 +41,7 @@ class Attacker:
         assert self.right.peers() == [], what
 
     def good_stranger_is_served(self):
+        self.right.wait_until(lambda: self.right.stats()["records"] == len(self.right.sas()) == 0, "nothing is remembered")
         self.left.start()
         connects(self.left, "data")
         is_stranger(self.right, "strangers", self.left.key)
