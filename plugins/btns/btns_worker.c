@@ -94,6 +94,11 @@ struct private_btns_worker_t {
 	linked_list_t *reports;
 
 	/**
+	 * Unique ID of the IKE_SA that is being closed, 0 for none
+	 */
+	uint32_t current;
+
+	/**
 	 * IKE_SAs that were ever queued for being closed
 	 */
 	uint64_t queued;
@@ -114,7 +119,7 @@ struct private_btns_worker_t {
 	bool stop;
 
 	/**
-	 * Lock for the queues, queued, done, audit, stop. Never held across a call
+	 * Lock for the queues, current, queued, done, audit, stop. Never held across a call
 	 * into charon.
 	 */
 	mutex_t *mutex;
@@ -142,7 +147,7 @@ static bool is_closing(private_btns_worker_t *this, uint32_t sa)
 {
 	enumerator_t *enumerator;
 	queued_t *task;
-	bool found = FALSE;
+	bool found = this->current == sa;
 
 	enumerator = this->closes->create_enumerator(this->closes);
 	while (!found && enumerator->enumerate(enumerator, &task))
@@ -225,16 +230,41 @@ static void report(private_btns_worker_t *this, queued_t *task)
 }
 
 /**
- * Close an IKE_SA without waiting for the peer.
+ * Check out an IKE_SA. By its SPIs, if they are known: a look-up by unique ID
+ * waits for all the IKE_SAs that other threads have in their hands, and one of
+ * these threads may wait for us.
  */
-static void close_sa(uint32_t sa)
+static ike_sa_t *checkout(btns_peer_info_t *peer)
+{
+	ike_sa_id_t *id;
+	ike_sa_t *ike_sa;
+
+	if (!peer->spi_r)
+	{
+		return charon->ike_sa_manager->checkout_by_id(charon->ike_sa_manager,
+													  peer->sa);
+	}
+	id = ike_sa_id_create(IKEV2_MAJOR_VERSION, htobe64(peer->spi_i),
+						  htobe64(peer->spi_r),
+						  peer->role == BTNS_ROLE_INITIATOR);
+	ike_sa = charon->ike_sa_manager->checkout(charon->ike_sa_manager, id);
+	id->destroy(id);
+	return ike_sa;
+}
+
+/**
+ * Close an IKE_SA without waiting for the peer.
+ *
+ * @return			FALSE if it is gone already
+ */
+static bool close_sa(btns_peer_info_t *peer)
 {
 	ike_sa_t *ike_sa;
 
-	ike_sa = charon->ike_sa_manager->checkout_by_id(charon->ike_sa_manager, sa);
+	ike_sa = checkout(peer);
 	if (!ike_sa)
 	{
-		return;
+		return FALSE;
 	}
 	if (ike_sa->delete(ike_sa, TRUE) == DESTROY_ME)
 	{
@@ -245,6 +275,7 @@ static void close_sa(uint32_t sa)
 	{
 		charon->ike_sa_manager->checkin(charon->ike_sa_manager, ike_sa);
 	}
+	return TRUE;
 }
 
 METHOD(btns_worker_t, evict, void,
@@ -366,13 +397,36 @@ static bool wait_for_work(private_btns_worker_t *this, queued_t **task,
 	*audit = this->audit || timeout;
 	this->audit = FALSE;
 	*task = NULL;
-	if (this->closes->remove_first(this->closes, (void**)task) != SUCCESS)
+	if (this->closes->remove_first(this->closes, (void**)task) == SUCCESS)
+	{
+		this->current = (*task)->rejection.peer.sa;
+	}
+	else
 	{
 		this->reports->remove_first(this->reports, (void**)task);
 	}
 	stop = this->stop && !*task;
 	this->mutex->unlock(this->mutex);
 	return !stop;
+}
+
+/**
+ * Close the IKE_SA of a task, and wake up who waits for that.
+ *
+ * @return			FALSE if it was gone already
+ */
+static bool close_task(private_btns_worker_t *this, queued_t *task)
+{
+	bool closed;
+
+	closed = close_sa(&task->rejection.peer);
+
+	this->mutex->lock(this->mutex);
+	this->current = 0;
+	this->done++;
+	this->closed->broadcast(this->closed);
+	this->mutex->unlock(this->mutex);
+	return closed;
 }
 
 /**
@@ -388,15 +442,10 @@ static void *work(private_btns_worker_t *this)
 	{
 		if (task)
 		{
-			if (task->close)
+			if (!task->close || close_task(this, task))
 			{
-				close_sa(task->rejection.peer.sa);
-				this->mutex->lock(this->mutex);
-				this->done++;
-				this->closed->broadcast(this->closed);
-				this->mutex->unlock(this->mutex);
+				report(this, task);
 			}
-			report(this, task);
 			queued_destroy(task);
 		}
 		now = time_monotonic(NULL);
