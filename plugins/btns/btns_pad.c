@@ -27,6 +27,16 @@ struct entry_t {
 	array_t *children;
 
 	/**
+	 * Ranges of its virtual IP pools, as far as they are known
+	 */
+	btns_range_t *pools;
+
+	/**
+	 * Number of these
+	 */
+	u_int pool_count;
+
+	/**
 	 * What its groups make of it
 	 */
 	btns_flag_t flag;
@@ -84,12 +94,17 @@ struct private_btns_pad_t {
 	backend_manager_t *inner;
 
 	/**
+	 * Where the ranges of virtual IP pools come from, NULL for nowhere
+	 */
+	btns_pools_t *pools;
+
+	/**
 	 * The view that the core knows, NULL before the first one
 	 */
 	view_t *view;
 
 	/**
-	 * Lock for view. Never held while a backend is called.
+	 * Lock for view and pools. Never held while a backend is called.
 	 */
 	mutex_t *mutex;
 };
@@ -104,6 +119,7 @@ CALLBACK(destroy_entry, void,
 	entry_t *entry, int idx, void *user)
 {
 	array_destroy_function(entry->children, (void*)destroy_child, NULL);
+	free(entry->pools);
 	entry->cfg->destroy(entry->cfg);
 	free(entry);
 }
@@ -297,6 +313,28 @@ btns_flag_t btns_pad_flag(peer_cfg_t *cfg, uint8_t *key)
 }
 
 /**
+ * Note the ranges of an entry's virtual IP pools.
+ */
+static void add_pools(private_btns_pad_t *this, entry_t *entry)
+{
+	enumerator_t *enumerator;
+	btns_range_t range;
+	char *name;
+
+	enumerator = entry->cfg->create_pool_enumerator(entry->cfg);
+	while (enumerator->enumerate(enumerator, &name))
+	{
+		if (this->pools->get(this->pools, name, &range))
+		{
+			entry->pools = realloc(entry->pools, (entry->pool_count + 1) *
+														sizeof(range));
+			entry->pools[entry->pool_count++] = range;
+		}
+	}
+	enumerator->destroy(enumerator);
+}
+
+/**
  * Take references to all peer and child configurations.
  */
 static view_t *view_create(private_btns_pad_t *this)
@@ -335,6 +373,14 @@ static view_t *view_create(private_btns_pad_t *this)
 		}
 		children->destroy(children);
 	}
+
+	this->mutex->lock(this->mutex);
+	for (i = 0; this->pools && i < array_count(view->entries); i++)
+	{
+		array_get(view->entries, i, &current);
+		add_pools(this, current);
+	}
+	this->mutex->unlock(this->mutex);
 	return view;
 }
 
@@ -398,7 +444,10 @@ static bool same_configs(view_t *a, view_t *b)
 		array_get(a->entries, i, &x);
 		array_get(b->entries, i, &y);
 		if (x->cfg != y->cfg ||
-			array_count(x->children) != array_count(y->children))
+			array_count(x->children) != array_count(y->children) ||
+			x->pool_count != y->pool_count ||
+			(x->pool_count && memcmp(x->pools, y->pools,
+									 x->pool_count * sizeof(*x->pools))))
 		{
 			return FALSE;
 		}
@@ -521,6 +570,14 @@ static bool describe_entry(btns_config_t *config, entry_t *current)
 
 	entry.any_remote = collect_addresses(ike_cfg->get_other_addr(ike_cfg),
 										 &ranges, &entry.addr_count);
+	if (current->pool_count)
+	{	/* what a pool has is the peers' as their own addresses are */
+		ranges = realloc(ranges, (entry.addr_count + current->pool_count) *
+																sizeof(*ranges));
+		memcpy(ranges + entry.addr_count, current->pools,
+			   current->pool_count * sizeof(*ranges));
+		entry.addr_count += current->pool_count;
+	}
 	entry.addrs = ranges;
 
 	current->flag = btns_entry_flag(&entry, current->key);
@@ -922,9 +979,19 @@ METHOD(btns_pad_t, decide, bool,
 	return stranger;
 }
 
+METHOD(btns_pad_t, set_pools, void,
+	private_btns_pad_t *this, btns_pools_t *pools)
+{
+	this->mutex->lock(this->mutex);
+	DESTROY_IF(this->pools);
+	this->pools = pools;
+	this->mutex->unlock(this->mutex);
+}
+
 METHOD(btns_pad_t, destroy, void,
 	private_btns_pad_t *this)
 {
+	DESTROY_IF(this->pools);
 	view_put(this->view);
 	this->mutex->destroy(this->mutex);
 	free(this);
@@ -941,6 +1008,7 @@ btns_pad_t *btns_pad_create(btns_core_t *core, backend_manager_t *inner)
 		.public = {
 			.update = _update,
 			.decide = _decide,
+			.set_pools = _set_pools,
 			.destroy = _destroy,
 		},
 		.core = core,

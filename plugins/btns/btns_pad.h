@@ -12,6 +12,7 @@
 #include <daemon.h>
 
 #include "btns/core.h"
+#include "btns_pools.h"
 
 typedef struct btns_pad_t btns_pad_t;
 
@@ -46,6 +47,13 @@ struct btns_pad_t {
 	bool (*decide)(btns_pad_t *this, ike_sa_t *ike_sa, btns_role_t role,
 				   ike_version_t version, identification_t *id,
 				   linked_list_t *offered);
+
+	/**
+	 * Set where the ranges of virtual IP pools come from.
+	 *
+	 * @param pools		pools, adopted; NULL for nowhere
+	 */
+	void (*set_pools)(btns_pad_t *this, btns_pools_t *pools);
 
 	/**
 	 * Destroy a btns_pad_t.

@@ -196,8 +196,10 @@ static bool register_vici(private_btns_plugin_t *this,
 	if (reg)
 	{
 		this->vici = btns_vici_create(this->core, this->pad, this->worker);
+		this->pad->set_pools(this->pad, btns_pools_create());
 		return this->vici != NULL;
 	}
+	this->pad->set_pools(this->pad, NULL);
 	DESTROY_IF(this->vici);
 	this->vici = NULL;
 	return TRUE;

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "btns_vici.h"
 #include "btns_convert.h"
+#include "btns_vici_plugin.h"
 
 #include <ctype.h>
 #include <dlfcn.h>
@@ -10,7 +11,6 @@
 #include <inttypes.h>
 
 #include <plugins/vici/vici_builder.h>
-#include <plugins/vici/vici_dispatcher.h>
 #include <plugins/vici/vici_message.h>
 
 #define EVENT_PEER "btns-peer"
@@ -502,47 +502,19 @@ static void manage(private_btns_vici_t *this, bool reg)
 }
 
 /**
- * Find the loaded vici plugin.
- */
-static plugin_t *find_vici()
-{
-	enumerator_t *enumerator;
-	linked_list_t *features;
-	plugin_t *plugin, *found = NULL;
-
-	enumerator = lib->plugins->create_plugin_enumerator(lib->plugins);
-	while (enumerator->enumerate(enumerator, &plugin, &features))
-	{
-		if (streq(plugin->get_name(plugin), "vici"))
-		{
-			found = plugin;
-		}
-		features->destroy(features);
-	}
-	enumerator->destroy(enumerator);
-	return found;
-}
-
-/**
- * Get at the vici plugin's dispatcher, which is its first private member.
+ * Get at the vici plugin's dispatcher and functions.
  */
 static bool find_dispatcher(private_btns_vici_t *this)
 {
-	struct {
-		plugin_t plugin;
-		vici_dispatcher_t *dispatcher;
-	} *vici;
-	Dl_info plugin, dispatcher;
+	btns_vici_plugin_t *vici;
+	Dl_info info;
 
-	vici = (void*)find_vici();
-	if (!vici || !vici->dispatcher ||
-		!dladdr(vici->plugin.get_name, &plugin) ||
-		!dladdr(vici->dispatcher->manage_command, &dispatcher) ||
-		plugin.dli_fbase != dispatcher.dli_fbase)
+	vici = btns_vici_plugin_find();
+	if (!vici || !dladdr(vici->plugin.get_name, &info))
 	{
 		return FALSE;
 	}
-	this->handle = dlopen(plugin.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+	this->handle = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
 	if (!this->handle)
 	{
 		return FALSE;
