@@ -462,6 +462,10 @@ TEST_F(Peers, a_rekeyed_ike_sa_inherits)
 	EXPECT_EQ(capped.stat("children"), 1U);
 	capped.init(3, here);
 	EXPECT_EQ(btns_sa_admissible(capped, 3), BTNS_REASON_NONE) << "counted once";
+	capped.stranger(3, here, new_spki());
+	capped.init(4, here);
+	EXPECT_EQ(btns_sa_admissible(capped, 4), BTNS_REASON_MAX_PEERS) << "and not less";
+	btns_sa_drop(capped, 4);
 
 	Child authenticated;
 	authenticated.btns = false;
@@ -616,7 +620,7 @@ TEST(Stats, refusals_are_counted_and_logged_at_a_rate)
 	EXPECT_EQ(world.stat("refused-claims-known-id"), 7U);
 	EXPECT_EQ(world.stat("refused-credential-known"), 1U);
 	EXPECT_EQ(world.stat("refused-rsa-roca"), 0U);
-	EXPECT_TRUE(btns_refused(world, static_cast<btns_reason_t>(9999), 100));
+	EXPECT_TRUE(btns_refused(world, BTNS_REASON_COUNT, 100));
 	EXPECT_EQ(world.stat("refused-internal-error"), 1U);
 	EXPECT_GT(world.stat("reserved-ranges"), 5U);
 	EXPECT_EQ(world.stat("no-such-counter"), UINT64_MAX);
