@@ -36,7 +36,8 @@ def test_claims_reserved_id(world, claim):
     has_no_sa(left, right)
 
 
-def test_a_responder_that_claims_a_known_id(world):
+@pytest.mark.parametrize("alices_key", ["held", "not-held"])
+def test_a_responder_that_claims_a_known_id(world, alices_key):
     """The same rule for initiators: who answers as alice has to be alice."""
     right = world.host("right", world.conf("right").replace("encap", 'local {\n\t\t\tid = "alice@example.org"\n\t\t}\n\t\tencap', 1),
                        "ed25519", start=False)
@@ -60,11 +61,16 @@ connections {
 	}
 }
 """
+    if alices_key == "held":
+        knows_alice = knows_alice.replace("id = alice@example.org", "id = alice@example.org\n\t\t\tpubkeys = alice.pem")
     left = world.host("left", world.conf("left") + knows_alice, "ed25519", start=False)
+    left.add_file("pubkey/alice.pem", world.keys.key("ed25519", "alice").public_pem)
     right.add_file("pubkey/alice.pem", world.keys.key("ed25519", "alice").public_pem)
     world.start(left, right)
     assert not left.initiate("data", "strangers").success
-    assert left.rejected("claims-known-id")["asserted-id"] == "alice@example.org"
+    # with her key at hand charon does not look any further once that did not verify
+    code = "not-verified" if alices_key == "held" else "claims-known-id"
+    assert left.rejected(code)["asserted-id"] == "alice@example.org"
     has_no_sa(left, right)
 
 
