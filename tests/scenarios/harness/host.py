@@ -104,6 +104,8 @@ class Host:
         self.options = dict(options or {})
         self.btns = dict(btns or {})
         self.load = list(load)
+        self.more_conf = ""
+        """More of strongswan.conf: what it sets wins."""
         self.log_path = folder / "charon.log"
         self.socket_path = folder / "vici"
         self.swanctl_dir = folder / "swanctl"
@@ -167,6 +169,7 @@ class Host:
         (self.folder / "strongswan.conf").write_text(
             CONFIG.format(plugins=" ".join(plugins), options=lines(1, flat), log=self.log_path, socket=self.socket_path,
                           plugin_options=plugin_options)
+            + self.more_conf
         )
 
     def _environment(self):
