@@ -40,8 +40,7 @@ bool btns_ts_from_selector(traffic_selector_t *ts, btns_ts_t *out)
 	return TRUE;
 }
 
-bool btns_ts_from_list(linked_list_t *list, btns_ts_t *out, size_t max,
-					   size_t *count)
+bool btns_ts_from_list(linked_list_t *list, btns_ts_t *out, size_t *count)
 {
 	enumerator_t *enumerator;
 	traffic_selector_t *ts;
@@ -51,14 +50,17 @@ bool btns_ts_from_list(linked_list_t *list, btns_ts_t *out, size_t max,
 	enumerator = list->create_enumerator(list);
 	while (enumerator->enumerate(enumerator, &ts))
 	{
-		if (*count < max)
+		if (btns_ts_from_selector(ts, &out[*count]))
 		{
-			ok = btns_ts_from_selector(ts, &out[*count]) && ok;
+			(*count)++;
 		}
-		(*count)++;
+		else
+		{
+			ok = FALSE;
+		}
 	}
 	enumerator->destroy(enumerator);
-	return ok && *count <= max;
+	return ok;
 }
 
 identification_t *btns_publickey_id(const uint8_t *fingerprint)

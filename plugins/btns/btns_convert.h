@@ -32,16 +32,15 @@ bool btns_addr_from_host(host_t *host, btns_addr_t *out);
 bool btns_ts_from_selector(traffic_selector_t *ts, btns_ts_t *out);
 
 /**
- * Convert a list of traffic selectors.
+ * Convert a list of traffic selectors. Those that cannot be converted are left
+ * out.
  *
  * @param list		list of traffic_selector_t*
- * @param out		array of at least max elements
- * @param max		elements that fit
- * @param count		number of selectors in the list, which may exceed max
- * @return			FALSE if one could not be converted or they do not fit
+ * @param out		array of at least as many elements
+ * @param count		number of elements in out
+ * @return			FALSE if one could not be converted
  */
-bool btns_ts_from_list(linked_list_t *list, btns_ts_t *out, size_t max,
-					   size_t *count);
+bool btns_ts_from_list(linked_list_t *list, btns_ts_t *out, size_t *count);
 
 /**
  * View a chunk as the core sees octets.

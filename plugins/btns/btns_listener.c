@@ -557,38 +557,49 @@ static void update_holds(private_btns_listener_t *this, ike_sa_t *ike_sa,
 }
 
 /**
+ * A CHILD_SA as described to the core, and what that points to.
+ */
+typedef struct {
+	btns_child_t child;
+	btns_ts_t *local;
+	btns_ts_t *remote;
+	btns_addr_t hosts[MAX_HOSTS];
+} described_t;
+
+/**
  * Describe a CHILD_SA to the core.
  *
- * @param local			selectors, BTNS_TS_MAX elements, filled in
- * @param remote		the same
- * @param hosts			addresses, MAX_HOSTS elements, filled in
- * @return				FALSE if it has more than a stranger's may have
+ * @return				FALSE if it has selectors that are no addresses
  */
 static bool describe_child(ike_sa_t *ike_sa, child_sa_t *child_sa,
-						   linked_list_t *local_list,
-						   linked_list_t *remote_list, btns_ts_t *local,
-						   btns_ts_t *remote, btns_addr_t *hosts,
-						   btns_child_t *child)
+						   linked_list_t *local, linked_list_t *remote,
+						   described_t *this)
 {
 	peer_cfg_t *cfg = ike_sa->get_peer_cfg(ike_sa);
-	bool fits;
+	bool ok;
 
-	memset(child, 0, sizeof(*child));
-	child->btns = btns_pad_is_flagged(cfg);
-	child->connection = cfg ? cfg->get_name(cfg) : "";
-	child->child = child_sa->get_unique_id(child_sa);
-	fits = btns_ts_from_list(local_list, local, BTNS_TS_MAX,
-							 &child->local_count);
-	fits = btns_ts_from_list(remote_list, remote, BTNS_TS_MAX,
-							 &child->remote_count) && fits;
-	child->local_count = min(child->local_count, BTNS_TS_MAX);
-	child->remote_count = min(child->remote_count, BTNS_TS_MAX);
-	child->local = local;
-	child->remote = remote;
-	child->host_count = collect_hosts(ike_sa, ike_sa->get_other_host(ike_sa),
-									  hosts, MAX_HOSTS);
-	child->hosts = hosts;
-	return fits;
+	memset(this, 0, sizeof(*this));
+	this->local = calloc(local->get_count(local) + 1, sizeof(btns_ts_t));
+	this->remote = calloc(remote->get_count(remote) + 1, sizeof(btns_ts_t));
+	this->child.btns = btns_pad_is_flagged(cfg);
+	this->child.connection = cfg ? cfg->get_name(cfg) : "";
+	this->child.child = child_sa->get_unique_id(child_sa);
+	ok = btns_ts_from_list(local, this->local, &this->child.local_count);
+	ok = btns_ts_from_list(remote, this->remote,
+						   &this->child.remote_count) && ok;
+	this->child.local = this->local;
+	this->child.remote = this->remote;
+	this->child.host_count = collect_hosts(ike_sa,
+										   ike_sa->get_other_host(ike_sa),
+										   this->hosts, MAX_HOSTS);
+	this->child.hosts = this->hosts;
+	return ok;
+}
+
+static void described_free(described_t *this)
+{
+	free(this->local);
+	free(this->remote);
 }
 
 /**
@@ -646,11 +657,9 @@ METHOD(listener_t, narrow, bool,
 	private_btns_listener_t *this, ike_sa_t *ike_sa, child_sa_t *child_sa,
 	narrow_hook_t type, linked_list_t *local, linked_list_t *remote)
 {
-	btns_ts_t local_ts[BTNS_TS_MAX], remote_ts[BTNS_TS_MAX];
-	btns_reason_t reason = BTNS_REASON_CHILD_TOO_MANY;
-	btns_addr_t hosts[MAX_HOSTS];
-	btns_child_t child;
-	bool fits, allowed;
+	btns_reason_t reason = BTNS_REASON_CHILD_NOT_PREFIX;
+	described_t described;
+	bool ok;
 
 	switch (type)
 	{
@@ -672,27 +681,30 @@ METHOD(listener_t, narrow, bool,
 	{	/* charon refuses on its own */
 		return TRUE;
 	}
-	fits = describe_child(ike_sa, child_sa, local, remote, local_ts, remote_ts,
-						  hosts, &child);
-	if (!child.btns && type == NARROW_RESPONDER)
-	{	/* what is final comes with RESPONDER_POST */
-		return TRUE;
-	}
-	child.installing = type != NARROW_RESPONDER;
-	allowed = (fits || !child.btns) &&
-			  btns_child_authorize(this->core, ike_sa->get_unique_id(ike_sa),
-								   &child, evict_cb, this,
-								   &reason) == BTNS_STATUS_OK;
-	if (!allowed && child.btns)
+	ok = describe_child(ike_sa, child_sa, local, remote, &described);
+	described.child.installing = type != NARROW_RESPONDER;
+	/* what is final for an authenticated peer comes with RESPONDER_POST */
+	if (described.child.btns || described.child.installing)
 	{
-		empty(local);
-		empty(remote);
-		this->worker->reject(this->worker, ike_sa, reason);
+		ok = (ok || !described.child.btns) &&
+			 btns_child_authorize(this->core, ike_sa->get_unique_id(ike_sa),
+								  &described.child, evict_cb, this,
+								  &reason) == BTNS_STATUS_OK;
 	}
-	else if (child.btns)
+	if (described.child.btns)
 	{
-		weaken_priority(child_sa->get_config(child_sa));
+		if (ok)
+		{
+			weaken_priority(child_sa->get_config(child_sa));
+		}
+		else
+		{
+			empty(local);
+			empty(remote);
+			this->worker->reject(this->worker, ike_sa, reason);
+		}
 	}
+	described_free(&described);
 	return TRUE;
 }
 
@@ -702,33 +714,29 @@ METHOD(listener_t, narrow, bool,
 static void child_up(private_btns_listener_t *this, ike_sa_t *ike_sa,
 					 child_sa_t *child_sa)
 {
-	btns_ts_t local_ts[BTNS_TS_MAX], remote_ts[BTNS_TS_MAX];
+	btns_reason_t reason = BTNS_REASON_CHILD_NOT_PREFIX;
+	child_cfg_t *config = child_sa->get_config(child_sa);
 	linked_list_t *local, *remote;
-	btns_addr_t hosts[MAX_HOSTS];
-	btns_reason_t reason = BTNS_REASON_CHILD_TOO_MANY;
-	child_cfg_t *config;
-	btns_child_t child;
-	bool fits;
+	described_t described;
+	bool ok;
 
 	local = linked_list_create_from_enumerator(
 						child_sa->create_ts_enumerator(child_sa, TRUE));
 	remote = linked_list_create_from_enumerator(
 						child_sa->create_ts_enumerator(child_sa, FALSE));
-	fits = describe_child(ike_sa, child_sa, local, remote, local_ts, remote_ts,
-						  hosts, &child);
-	config = child_sa->get_config(child_sa);
-	child.mode_mismatch = config->get_mode(config) == MODE_TRANSPORT &&
-						  child_sa->get_mode(child_sa) != MODE_TRANSPORT;
-	if ((!fits && child.btns) ||
-		btns_child_up(this->core, ike_sa->get_unique_id(ike_sa), &child,
-					  evict_cb, this, &reason) != BTNS_STATUS_OK)
+	ok = describe_child(ike_sa, child_sa, local, remote, &described);
+	described.child.mode_mismatch = config->get_mode(config) == MODE_TRANSPORT &&
+								child_sa->get_mode(child_sa) != MODE_TRANSPORT;
+	ok = (ok || !described.child.btns) &&
+		 btns_child_up(this->core, ike_sa->get_unique_id(ike_sa),
+					   &described.child, evict_cb, this,
+					   &reason) == BTNS_STATUS_OK;
+	if (!ok && described.child.btns)
 	{
-		if (child.btns)
-		{
-			this->worker->evict(this->worker, ike_sa->get_unique_id(ike_sa),
-								reason);
-		}
+		this->worker->evict(this->worker, ike_sa->get_unique_id(ike_sa),
+							reason);
 	}
+	described_free(&described);
 	local->destroy(local);
 	remote->destroy(remote);
 }
