@@ -3,6 +3,16 @@
 #include "btns_cert.h"
 #include "btns_convert.h"
 
+/**
+ * Octets of an Ed25519 public key (RFC 8032)
+ */
+#define ED25519_KEY_LEN 32
+
+/**
+ * Octets of an Ed448 public key (RFC 8032)
+ */
+#define ED448_KEY_LEN 57
+
 typedef struct private_btns_cert_t private_btns_cert_t;
 
 /**
@@ -139,11 +149,71 @@ const uint8_t *btns_cert_fingerprint(certificate_t *cert)
 /*
  * Described in header.
  */
-public_key_t *btns_cert_public_key(const btns_key_t *key)
+chunk_t btns_cert_keyid(const btns_key_t *key, uint8_t buf[HASH_SIZE_SHA1])
 {
-	return lib->creds->create(lib->creds, CRED_PUBLIC_KEY, KEY_ANY,
-							  BUILD_BLOB_ASN1_DER, btns_key_spki(key),
-							  BUILD_END);
+	hasher_t *hasher;
+	bool ok;
+
+	hasher = lib->crypto->create_hasher(lib->crypto, HASH_SHA1);
+	ok = hasher && hasher->get_hash(hasher, btns_key_spki(key), buf);
+	DESTROY_IF(hasher);
+	return ok ? chunk_create(buf, HASH_SIZE_SHA1) : chunk_empty;
+}
+
+/*
+ * Described in header.
+ */
+bool btns_cert_key_equals(public_key_t *public, const btns_key_t *key,
+						  chunk_t keyid)
+{
+	chunk_t other;
+	bool equal;
+
+	/* strongSwan keeps the identifiers of loaded keys */
+	if (keyid.len &&
+		public->get_fingerprint(public, KEYID_PUBKEY_INFO_SHA1, &other))
+	{
+		return chunk_equals(other, keyid);
+	}
+	if (!public->get_encoding(public, PUBKEY_SPKI_ASN1_DER, &other))
+	{
+		return FALSE;
+	}
+	equal = chunk_equals(other, btns_key_spki(key));
+	chunk_free(&other);
+	return equal;
+}
+
+/**
+ * Create strongSwan's public key from a canonical one. NULL if no plugin can
+ * use it.
+ *
+ * EdDSA keys are handed over as the plain octets at the end of their
+ * SubjectPublicKeyInfo: OpenSSL 3 spends about half as much on decoding the
+ * whole as charon on all the rest of an IKE_SA.
+ */
+static public_key_t *create_public_key(const btns_key_t *key)
+{
+	chunk_t spki = btns_key_spki(key);
+	public_key_t *public = NULL;
+
+	switch (key->type)
+	{
+		case BTNS_KEY_ED25519:
+			public = lib->creds->create(lib->creds, CRED_PUBLIC_KEY,
+						KEY_ED25519, BUILD_EDDSA_PUB,
+						chunk_skip(spki, spki.len - ED25519_KEY_LEN), BUILD_END);
+			break;
+		case BTNS_KEY_ED448:
+			public = lib->creds->create(lib->creds, CRED_PUBLIC_KEY,
+						KEY_ED448, BUILD_EDDSA_PUB,
+						chunk_skip(spki, spki.len - ED448_KEY_LEN), BUILD_END);
+			break;
+		default:
+			break;
+	}
+	return public ?: lib->creds->create(lib->creds, CRED_PUBLIC_KEY, KEY_ANY,
+										BUILD_BLOB_ASN1_DER, spki, BUILD_END);
 }
 
 /*
@@ -154,7 +224,7 @@ certificate_t *btns_cert_create(const btns_key_t *key)
 	private_btns_cert_t *this;
 	public_key_t *public;
 
-	public = btns_cert_public_key(key);
+	public = create_public_key(key);
 	if (!public)
 	{
 		return NULL;

@@ -10,6 +10,7 @@
 #define BTNS_CERT_H_
 
 #include <daemon.h>
+#include <crypto/hashers/hasher.h>
 
 #include "btns/core.h"
 
@@ -36,11 +37,24 @@ certificate_t *btns_cert_create(const btns_key_t *key);
 const uint8_t *btns_cert_fingerprint(certificate_t *cert);
 
 /**
- * Create strongSwan's public key from a canonical one.
+ * What strongSwan calls the KEYID_PUBKEY_INFO_SHA1 of a key: the SHA-1 of its
+ * SubjectPublicKeyInfo.
  *
  * @param key		canonical key
- * @return			public key, NULL if no plugin can use it
+ * @param buf		where it goes
+ * @return			identifier, points to buf; empty if there is no SHA-1
  */
-public_key_t *btns_cert_public_key(const btns_key_t *key);
+chunk_t btns_cert_keyid(const btns_key_t *key, uint8_t buf[HASH_SIZE_SHA1]);
+
+/**
+ * Compare strongSwan's public key with a canonical one.
+ *
+ * @param public	any public key
+ * @param key		canonical key
+ * @param keyid		its identifier by btns_cert_keyid()
+ * @return			TRUE if they are the same
+ */
+bool btns_cert_key_equals(public_key_t *public, const btns_key_t *key,
+						  chunk_t keyid);
 
 #endif /** BTNS_CERT_H_ @}*/

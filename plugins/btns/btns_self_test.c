@@ -57,8 +57,9 @@ static bool check_key(const known_t *known, bool *usable)
 		.encodings = ~0u,
 	};
 	btns_reason_t reason;
+	uint8_t buf[HASH_SIZE_SHA1];
 	btns_key_t key;
-	chunk_t encoding = chunk_empty;
+	chunk_t encoding = chunk_empty, keyid;
 	bool ok;
 
 	*usable = FALSE;
@@ -76,9 +77,12 @@ static bool check_key(const known_t *known, bool *usable)
 	}
 	public = cert->get_public_key(cert);
 	id = btns_publickey_id(key.fingerprint);
+	keyid = btns_cert_keyid(&key, buf);
 	ok = public->get_type(public) == known->type &&
 		 public->get_encoding(public, PUBKEY_SPKI_ASN1_DER, &encoding) &&
 		 chunk_equals(encoding, known->spki) &&
+		 btns_cert_key_equals(public, &key, keyid) &&
+		 btns_cert_key_equals(public, &key, chunk_empty) &&
 		 id->get_type(id) == ID_KEY_ID && id->equals(id, cert->get_subject(cert));
 	if (!ok)
 	{

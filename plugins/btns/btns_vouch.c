@@ -19,7 +19,12 @@ typedef struct {
 	/**
 	 * Presented key, may be NULL
 	 */
-	public_key_t *key;
+	const btns_key_t *key;
+
+	/**
+	 * Its identifier
+	 */
+	chunk_t keyid;
 
 	/**
 	 * Issuers of the presented certificates, identification_t*
@@ -168,7 +173,7 @@ static bool speaks_for(references_t *this, certificate_t *cert, bool *named)
 		key = cert->get_public_key(cert);
 		if (key)
 		{
-			found = public_key_equals(this->key, key);
+			found = btns_cert_key_equals(key, this->key, this->keyid);
 			key->destroy(key);
 		}
 	}
@@ -190,6 +195,7 @@ bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
 	linked_list_t *namesakes;
 	enumerator_t *enumerator;
 	certificate_t *cert;
+	uint8_t keyid[HASH_SIZE_SHA1];
 	bool found = FALSE, named;
 
 	if (btns_sa_names_certificate(core, sa))
@@ -203,9 +209,8 @@ bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
 	}
 	if (key && !found)
 	{
-		refs.key = btns_cert_public_key(key);
-		/* a key that strongSwan cannot use cannot be compared either */
-		found = !refs.key;
+		refs.key = key;
+		refs.keyid = btns_cert_keyid(key, keyid);
 	}
 	if (!found)
 	{
@@ -231,7 +236,6 @@ bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
 		}
 		namesakes->destroy(namesakes);
 	}
-	DESTROY_IF(refs.key);
 	refs.issuers->destroy_offset(refs.issuers,
 								 offsetof(identification_t, destroy));
 	refs.keyids->destroy_offset(refs.keyids,
