@@ -86,7 +86,7 @@ class Pair:
         left, right = self.hosts
         before = self.cpu()
         for _ in range(count):
-            answer = left.request("initiate", {"ike": "bench", "timeout": "10000"})
+            answer = left.request("initiate", {"ike": "bench", "timeout": "10000", "loglevel": "-1"})
             assert answer.get("success") == "yes", f"{self.name}: {answer}"
         return (self.cpu() - before) * 1000 / count
 

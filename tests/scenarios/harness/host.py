@@ -106,6 +106,8 @@ class Host:
         self.load = list(load)
         self.more_conf = ""
         """More of strongswan.conf: what it sets wins."""
+        self.wrapper = []
+        """A program that runs charon, with its arguments: valgrind, say."""
         self.log_path = folder / "charon.log"
         self.socket_path = folder / "vici"
         self.swanctl_dir = folder / "swanctl"
@@ -182,11 +184,11 @@ class Host:
     def launch(self):
         """Start charon; ready() waits for it."""
         self._write_strongswan_conf()
-        command = [str(paths.CHARON)]
+        command = [*self.wrapper, str(paths.CHARON)]
         if self.plugin:
             folder = _plugin_folder(self.session, self.plugin)
-            bind = f'mount --bind "{folder}" "{paths.STOCK_PLUGINS}" && exec "$0"'
-            command = ["/bin/sh", "-c", bind, str(paths.CHARON)]
+            bind = f'mount --bind "{folder}" "{paths.STOCK_PLUGINS}" && exec "$@"'
+            command = ["/bin/sh", "-c", bind, "sh", *command]
         with open(self.folder / "stderr.log", "wb") as stderr:
             self.process = self.namespace.popen(
                 command, stdout=stderr, stderr=stderr, stdin=subprocess.DEVNULL, env=self._environment()
