@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """Where memory runs out in the core, that peer is refused, the daemon lives, and the next one is still filtered."""
 
+import re
+
 import pytest
 
 from harness import paths
@@ -117,3 +119,33 @@ def test_a_configuration_that_cannot_be_read_admits_no_liar(pair, function):
     right.rejected("claims-known-id")
     connects(left, "data")
     is_stranger(right, "strangers", left.key)
+
+
+def guarded_calls():
+    """All functions of the C ABI that can fail: those that go through the guard."""
+    names = set()
+    for file in sorted((paths.REPO / "plugins" / "core").glob("abi_*.cpp")):
+        for definition in re.split(r"^(?=\w.*\bbtns_\w+\()", file.read_text(), flags=re.MULTILINE):
+            name = re.match(r".*?\b(btns_\w+)\(", definition)
+            if name and "__func__" in definition:
+                names.add(name.group(1))
+    return sorted(names)
+
+
+def test_every_call_may_fail(pair):
+    """Whatever call fails: no liar gets in, the daemon lives, and the hooks are still there for the next peer."""
+    left, right = pair.left, pair.right
+    calls = guarded_calls()
+    assert {*REFUSING, *SHOWING, *CONFIGURING} <= set(calls) and len(calls) > 40, calls
+    served = []
+    for function in calls:
+        pair.arm(f"{function}:100000")
+        is_refused(left, "lie")
+        if left.initiate("data").success:
+            served.append(function)
+        assert right.alive(), function
+        pair.arm()
+        pair.clean()
+        pair.still_filters(function)
+    assert not set(served) & (set(REFUSING) - {"btns_child_up"}), served
+    pair.world.check_alive()
