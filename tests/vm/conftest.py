@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
+"""Fixtures: `world` is a wire on which a test puts its hosts, as in tests/scenarios, but with the kernel's ESP."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "scenarios")]
+
+from harness import host, net  # noqa: E402
+from harness.keys import KeyMaker  # noqa: E402
+from harness.world import World  # noqa: E402
+
+LOGS = Path(os.environ.get("BTNS_RESULTS", "/nonexistent")) / "logs"
+
+host.PLUGINS = [name for name in host.PLUGINS if name != "kernel-libipsec"]
+
+
+def pytest_sessionstart(session):
+    if not Path("/sys/module/esp4").exists() or not LOGS.parent.exists():
+        pytest.exit("these tests run in the virtual machine: ci/test vm", returncode=2)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, "report_" + call.when, outcome.get_result())
+
+
+class FewKeys(KeyMaker):
+    """The same few keys for every test, never one twice in a test: to start a program is slow without KVM."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.made = []
+        self.used = 0
+
+    def key(self, kind="ed25519", name=None):
+        assert kind == "ed25519", "anything else takes long without KVM"
+        if self.used == len(self.made):
+            self.made.append(super().key(kind))
+        self.used += 1
+        return self.made[self.used - 1]
+
+
+@pytest.fixture(scope="session")
+def session_folder():
+    folder = net.folder()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def few_keys(session_folder):
+    return FewKeys(session_folder)
+
+
+@pytest.fixture
+def world(request, session_folder, few_keys):
+    """A wire for the hosts of one test; afterwards nothing of it is left, and every charon ended in good order."""
+    case = Path(request.path).parent
+    world = World(case, session_folder)
+    few_keys.used = 0
+    world.keys = few_keys
+    logs = LOGS / case.name / re.sub(r"[^A-Za-z0-9.=-]+", "_", request.node.name)
+    try:
+        yield world
+        report = getattr(request.node, "report_call", None)
+        if report is None or report.failed:
+            keep(world, logs)
+        else:
+            world.check_alive()
+    except BaseException:
+        keep(world, logs)
+        raise
+    finally:
+        unwell = world.close(logs)
+    if unwell:
+        pytest.fail(f"charon did not end in good order: {unwell}")
+
+
+def keep(world, logs):
+    """Logs, captures, and what the kernel has."""
+    world.keep(logs)
+    for name, one in world.hosts.items():
+        state = [one.namespace.run(["ip", *what]).stdout for what in (["-s", "xfrm", "state"], ["xfrm", "policy"])]
+        (logs / f"{name}-xfrm.txt").write_text("\n".join(state))
