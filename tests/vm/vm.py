@@ -13,7 +13,6 @@ without a verdict of the guest it is 1.
 """
 
 import argparse
-import ctypes
 import fcntl
 import os
 import platform
@@ -29,6 +28,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parent.parent
 CACHE = REPO / ".cache" / "vm"
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE.parent / "scenarios"))
+
+from harness import net  # noqa: E402
 
 META_PACKAGE = "linux-image-cloud-amd64"
 BOOT_MODULES = ("virtio_pci", "virtiofs", "overlay")
@@ -42,8 +45,6 @@ MEMORY = 1536
 
 START = 60
 """Seconds the guest may take beyond its tests: boot, and power off."""
-
-PR_SET_PDEATHSIG = 1
 
 INIT = """#!/bin/busybox sh
 # The first process: mounts the host's file system, with memory over it, and the kernel's modules.
@@ -200,16 +201,12 @@ def has_kvm():
     return bool({"vmx", "svm"} & set(flags.split()))
 
 
-def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Machine:
     """A guest and the daemons that share folders with it. Use as a context manager: all of it ends."""
 
     def __init__(self, kernel, initramfs, results):
         self.kernel, self.initramfs, self.results = kernel, initramfs, results
-        self.folder = Path(tempfile.mkdtemp(prefix="btns-vm-"))
+        self.folder = net.folder()
         self.processes = []
 
     def __enter__(self):
@@ -233,7 +230,7 @@ class Machine:
         with open(output, "ab") as stream:
             process = subprocess.Popen(
                 [str(arg) for arg in argv], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
-                preexec_fn=die_with_parent,
+                preexec_fn=net.die_with_parent,
             )
         self.processes.append(process)
         return process
@@ -295,6 +292,7 @@ def main():
         f"arguments=({' '.join(map(shlex.quote, arguments))})\n"
     )
     begun = time.monotonic()
+    net.sweep()
     try:
         kernel, initramfs, _ = prepare()
         with Machine(kernel, initramfs, results) as machine:
