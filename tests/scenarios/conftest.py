@@ -14,7 +14,7 @@ from harness.world import World
 
 
 def pytest_addoption(parser):
-    parser.addoption("--keep", action="store_true", help="keep logs and captures of tests that pass, too")
+    parser.addoption("--keep", action="store_true", help="keep logs of tests that pass, too, and capture the wire")
     parser.addoption("--without-plugin", action="store_true", help="leave the plugin out, to see the tests fail")
 
 
@@ -48,6 +48,8 @@ def world(request, session_folder):
     logs = paths.LOGS / scenario.name / name
     shutil.rmtree(logs, ignore_errors=True)
     try:
+        if request.config.getoption("--keep"):
+            world.capture()
         yield world
         report = getattr(request.node, "report_call", None)
         failed = report is None or report.failed
@@ -61,4 +63,5 @@ def world(request, session_folder):
     finally:
         unwell = world.close(logs)
     if unwell:
-        pytest.fail(f"charon did not end in good order: {unwell}")
+        findings = "\n".join(f"{host}: {what}" for host, what in unwell)
+        pytest.fail(f"charon did not end in good order: {findings}")

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from . import paths
+from . import paths, sanitizers
 from .vici import Connection, Events
 
 PLUGINS = (
@@ -184,7 +184,7 @@ class Host:
     def launch(self):
         """Start charon; ready() waits for it."""
         self._write_strongswan_conf()
-        command = [*self.wrapper, str(paths.CHARON)]
+        command = [*sanitizers.wrapper(self.folder), *self.wrapper, str(paths.CHARON)]
         if self.plugin:
             folder = _plugin_folder(self.session, self.plugin)
             bind = f'mount --bind "{folder}" "{paths.STOCK_PLUGINS}" && exec "$@"'

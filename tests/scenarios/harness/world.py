@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from . import host as hosts
-from . import paths
+from . import paths, sanitizers
 from .capture import Capture
 from .keys import KeyMaker
 from .net import Wire, folder
@@ -126,6 +126,8 @@ class World:
                 path = host.folder / file
                 if path.exists():
                     shutil.copy2(path, folder / f"{name}-{path.name}")
+            for number, report in enumerate(sanitizers.reports(host.folder)):
+                (folder / f"{name}-sanitizer-{number}.txt").write_text(report)
             if host.alive():
                 try:
                     state = [host.swanctl(what, check=False, timeout=5).stdout for what in ("--list-sas", "--list-conns")]
@@ -140,7 +142,7 @@ class World:
         """End all processes, remove all namespaces and files.
 
         @param logs	where the logs go if a charon does not end well
-        @return		names and exit statuses of such charons
+        @return		names and exit statuses of such charons, and what sanitizers found in them
         """
         unwell = []
         try:
@@ -159,6 +161,8 @@ class World:
                     status = host.reap()
                     if status:
                         unwell.append((host.name, status))
+            for host in self.hosts.values():
+                unwell += [(host.name, f"\n{report}") for report in sanitizers.reports(host.folder)]
             if unwell and logs:
                 self.keep(logs)
         finally:
