@@ -20,3 +20,5 @@ PLUGIN_FILE = "libstrongswan-btns.so"
 PLUGIN = BUILD / "plugins" / "btns" / PLUGIN_FILE
 FAULTS_PLUGIN = BUILD / "plugins" / "btns-faults" / PLUGIN_FILE
 """The same plugin, built so that a core call can be made to fail."""
+SHIFTED_PLUGIN = BUILD / "plugins" / "btns-shifted" / PLUGIN_FILE
+"""The same plugin, as if an enumerator had moved in the daemon's headers."""

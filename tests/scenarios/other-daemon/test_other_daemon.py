@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
+"""A plugin that was built for another daemon says so, hooks nothing, and nobody is admitted as a stranger."""
+
+import re
+import subprocess
+
+from harness import paths
+from harness.checks import has_no_sa, is_refused
+
+
+def refuses_strangers(world, plugin, *sentences):
+    left = world.host("left", key="ed25519", start=False)
+    right = world.host("right", key="ed25519", plugin=plugin, start=False)
+    world.start(left, right)
+    for sentence in sentences:
+        assert sentence in right.log(), right.log()
+    is_refused(left, "data")
+    assert "btns" not in right.vici.request("stats")[0]["plugins"] or "hooking nothing" in right.log()
+    assert right.alive()
+    has_no_sa(left, right)
+
+
+def running_version():
+    out = subprocess.run(["swanctl", "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10).stdout
+    return re.search(r"\d+\.\d+\.\d+\S*", out).group()
+
+
+def test_another_version(world):
+    running = running_version()
+    version = b"\0" + running.encode() + b"\0"
+    other = b"\0" + b"5.0.0".ljust(len(version) - 2, b"1") + b"\0"
+    image = paths.PLUGIN.read_bytes()
+    assert version in image
+    folder = world.folder / "other-version"
+    folder.mkdir()
+    plugin = folder / paths.PLUGIN_FILE
+    plugin.write_bytes(image.replace(version, other))
+    refuses_strangers(
+        world,
+        plugin,
+        f"the plugin was built for strongSwan {other[1:-1].decode()}, but this is {running}",
+    )
+
+
+def test_an_enumerator_has_moved(world):
+    refuses_strangers(world, paths.SHIFTED_PLUGIN, "btns: self-test failed", "hooking nothing, nobody is admitted")
