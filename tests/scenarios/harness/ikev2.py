@@ -26,6 +26,7 @@ ID_FQDN, ID_RFC822, ID_KEY_ID = 2, 3, 11
 X509, PKCS1, HASH_AND_URL, SPKI = 4, 11, 12, 15
 AUTHENTICATION_FAILED, TS_UNACCEPTABLE, INVALID_SYNTAX = 24, 38, 7
 SIGNATURE_HASH_ALGORITHMS, ANOTHER_AUTH_FOLLOWS, INITIAL_CONTACT = 16431, 16405, 16384
+NAT_DETECTION_SOURCE_IP, NAT_DETECTION_DESTINATION_IP = 16388, 16389
 FIRST_STATUS = 16384
 
 KEY_LENGTH, ICV_LENGTH, BLOCK = 16, 16, 16
@@ -161,7 +162,13 @@ class Initiator:
         self.socket.sendto(packet, (self.responder, 500))
         return self.socket.recv(65535)
 
-    def init(self):
+    def _nat_detection(self):
+        """Notifies that say that we are behind a NAT and the responder is not: so ESP goes over UDP."""
+        responder = socket.inet_aton(self.responder) + struct.pack("!H", 500)
+        hashed = hashlib.sha1(self.spi_i + self.spi_r + responder).digest()
+        return [notify(NAT_DETECTION_SOURCE_IP, bytes(20)), notify(NAT_DETECTION_DESTINATION_IP, hashed)]
+
+    def init(self, nat=False):
         """IKE_SA_INIT, and the keys."""
         self.spi_i, self.spi_r = os.urandom(8), bytes(8)
         self.nonce = os.urandom(32)
@@ -172,6 +179,7 @@ class Initiator:
             (KE, struct.pack("!HH", CURVE_25519, 0) + share),
             (NONCE, self.nonce),
             notify(SIGNATURE_HASH_ALGORITHMS, struct.pack("!HHHH", 2, 3, 4, 5)),
+            *(self._nat_detection() if nat else []),
         ])
         self.request = self._header(first, IKE_SA_INIT, 0, 28 + len(body)) + body
         response = self._exchange(self.request)

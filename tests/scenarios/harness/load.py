@@ -10,7 +10,7 @@ OPTIONS = {
     "init_limit_job_load": 0,
     "cookie_threshold": 0,
     "cookie_threshold_ip": 0,
-    "block_threshold": 0,
+    "block_threshold": 100000,
     "ikesa_table_size": 1024,
     "ikesa_table_segments": 16,
 }
