@@ -55,7 +55,10 @@ def test_the_stranger_was_first(world):
     assert all(policy.priority >= xfrm.BTNS_PRIORITY for policy in xfrm.check_policies(right).values())
 
     connects(third, "data")
-    right.wait_until(lambda: not right.peers(), "the stranger is gone", 20)
+    up = right.events.wait("child-updown", lambda seen: "known" in seen, 20)
+    gone = right.events.wait("child-updown", lambda seen: "strangers" in seen and "up" not in seen, 20)
+    happened = [message for _, message in right.events.seen]
+    assert happened.index(gone) < happened.index(up), "the stranger goes before anything of the known peer is installed"
     known = only_the_known_peer(right)
     assert known["remote-ts"] == stranger["remote-ts"] == ["192.0.2.3/32"], "the same selectors"
     assert int(stranger["spi-in"], 16) not in xfrm.states(right)
