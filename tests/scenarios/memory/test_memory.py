@@ -2,7 +2,8 @@
 """Peers that were refused, or were accepted and have gone, leave nothing behind: no memory, descriptor or record.
 
 How many peers of each kind there are is in BTNS_PEERS; `ci/test memory` takes 10,000. The first tenth brings charon to
-where it needs no more; what it needs then is compared with what it needs in the end.
+where it needs no more; what it needs then is compared with what it needs in the end. That takes a thousand peers: with
+less the resident memory is only printed.
 """
 
 import os
@@ -18,6 +19,7 @@ PEERS = int(os.environ.get("BTNS_PEERS", "300"))
 AT_ONCE = 50
 """Accepted peers that are there at the same time."""
 
+WARM = 1000
 TOLERANCE_KIB = 2048
 SPKI_ED25519 = bytes.fromhex("302a300506032b6570032100")
 INFORMATIONAL, DELETE = 37, 42
@@ -120,4 +122,5 @@ def test_nothing_is_left(world, capsys):
     assert stats["accepted"] == stats["refused"] == PEERS, stats
     for name in ("descriptors", *COUNTERS):
         assert after[name] == before[name], name
-    assert after["resident KiB"] <= before["resident KiB"] + TOLERANCE_KIB
+    if first >= WARM:
+        assert after["resident KiB"] <= before["resident KiB"] + TOLERANCE_KIB
