@@ -93,7 +93,7 @@ public:
 private:
 	void init(unsigned sa, unsigned source);
 	void message(unsigned sa, Input &input);
-	void known_message(unsigned sa, unsigned source, const KnownKey &key);
+	void known_message(unsigned sa, unsigned source, const KnownKey &key, bool another_follows = false);
 	void send(unsigned sa, const btns_auth_message_t &message, unsigned source);
 	void key(unsigned sa);
 	void arm(unsigned sa);
@@ -197,7 +197,8 @@ void Peers::step(Input &input)
 	case 2:
 	{
 		const unsigned source = input.below(addresses.size());
-		known_message(sa, source, known_keys().at(input.below(known_keys().size())));
+		const KnownKey &key = known_keys().at(input.below(known_keys().size()));
+		known_message(sa, source, key, input.flag());
 		break;
 	}
 	case 3:
@@ -278,13 +279,14 @@ void Peers::message(unsigned sa, Input &input)
 	send(sa, message, input.below(addresses.size()));
 }
 
-void Peers::known_message(unsigned sa, unsigned source, const KnownKey &key)
+void Peers::known_message(unsigned sa, unsigned source, const KnownKey &key, bool another_follows)
 {
 	const btns_cert_t cert{key.encoding, {key.body.data(), key.body.size()}};
 	btns_auth_message_t message{};
 	message.auth = BTNS_AUTH_SIGNATURE;
 	message.certs = &cert;
 	message.cert_count = message.cert_total = 1;
+	message.another_follows = another_follows;
 	send(sa, message, source);
 	if (Sa *known = find(sa); known != nullptr && known->same_source(source))
 	{

@@ -75,12 +75,16 @@ def peers():
     """Stories of IKE_SAs; the numbers of the steps are those in peers.cpp."""
     init, known, key, arm, authorize, up, rekey, drop, look, stranger = 0, 2, 3, 4, 5, 6, 7, 8, 9, 10
     well = [0, 1 + 6 * 0, 0]
-    one = step(0, init, 0) + step(0, known, 0, 0) + step(0, key) + step(0, arm) + step(0, authorize, *well) + step(0, up)
+    one = step(0, init, 0) + step(0, known, 0, 0, 0) + step(0, key) + step(0, arm) + step(0, authorize, *well)
+    one += step(0, up)
     yield "one", one + step(0, rekey, 1) + step(0, drop) + step(1, look, 3, 0) + step(1, drop)
-    yield "moves", step(0, init, 0) + step(0, known, 1, 0) + step(0, key) + step(0, arm)
+    yield "moves", step(0, init, 0) + step(0, known, 1, 0, 0) + step(0, key) + step(0, arm)
     yield "caps", b"".join(step(sa, stranger, sa, sa % 4) for sa in range(5)) + step(0, drop) + step(5, stranger, 2, 1)
-    yield "fails", step(0, init, 0) + step(0, known, 0, 1) + step(0, arm) + step(0, authorize, 4, 1, 0) + step(0, known, 0, 1)
-    yield "pinned", step(0, init, 0) + step(0, known, 0, 0) + step(0, arm) + step(0, authorize, 1, 2, 0) + step(0, up)
+    fails = step(0, init, 0) + step(0, known, 0, 1, 0) + step(0, arm) + step(0, authorize, 4, 1, 0)
+    yield "fails", fails + step(0, known, 0, 1, 0)
+    yield "two-rounds", step(0, init, 0) + step(0, known, 0, 0, 1) + step(0, arm) + step(0, authorize, *well)
+    pinned = step(0, init, 0) + step(0, known, 0, 0, 0) + step(0, arm)
+    yield "pinned", pinned + step(0, authorize, 1, 2, 0) + step(0, up)
     for name, encoding, body in certificates():
         side = int(len(body) ** 0.5) + 1
         if side < 40:
@@ -94,9 +98,11 @@ def children():
     yield "own-host", step(0, stranger, 0) + step(0, authorize, *mine, 1) + step(0, up, *mine) + step(0, down, 1)
     yield "makes-way", step(0, stranger, 0) + step(0, up, *mine) + step(1, up, 0, 8 + 2, 0, 3) + step(2, holds, 1, 5)
     yield "held", step(0, stranger, 0) + step(0, up, *mine) + step(1, stranger, 1) + step(1, up, *mine)
-    yield "rekeyed", step(0, stranger, 0) + step(0, up, *mine) + step(0, rekey, 3) + step(0, drop) + step(3, up, 1, 10, 5, 0)
-    yield "reserved", step(0, stranger, 0) + step(0, up, 1, 9, 41, 0) + step(0, audit, 0, 0) + step(0, up, 1, 9, 41, 0) + \
-        step(0, audit, 0, 1) + step(0, audit, 1)
+    rekeyed = step(0, stranger, 0) + step(0, up, *mine) + step(0, rekey, 3) + step(0, drop)
+    yield "rekeyed", rekeyed + step(3, up, 1, 10, 5, 0)
+    taken = step(0, up, 1, 9, 41, 0)
+    unreserve, reserve, check = step(0, audit, 0, 0), step(0, audit, 0, 1), step(0, audit, 1)
+    yield "reserved", step(0, stranger, 0) + taken + unreserve + taken + reserve + check
     many = b"".join(step(0, up, 1, 8 + i, i, 0) for i in range(5))
     yield "many", step(0, stranger, 2) + many + b"".join(step(0, authorize, 1, 8 + i, 3, 0, 1) for i in range(7))
 
