@@ -29,6 +29,54 @@ def test_claims_known_id(world, claim):
     has_no_sa(left, right)
 
 
+SOMEWHERE_ELSE = """
+connections {
+	elsewhere {
+		version = %s
+		remote_addrs = 203.0.113.78
+		local {
+			auth = pubkey
+			pubkeys = me.pem
+		}
+		%s
+		children {
+			data {
+			}
+		}
+	}
+}
+"""
+
+OTHER_KINDS = {
+    "an EAP identity": (2, "remote {\n auth = eap-md5\n eap_id = carol\n }"),
+    "an EAP identity for any IKE identity": (2, "remote {\n auth = eap-md5\n id = %any\n eap_id = carol\n }"),
+    "a second round's": (2, "remote-1 {\n auth = pubkey\n id = somebody\n }\n remote-2 {\n auth = psk\n id = carol\n }"),
+    "a second round's EAP identity": (2, "remote-1 {\n auth = pubkey\n }\n remote-2 {\n auth = eap-md5\n eap_id = carol\n }"),
+    "an XAuth identity": (1, "remote-1 {\n auth = pubkey\n }\n remote-2 {\n auth = xauth\n xauth_id = carol\n }"),
+    "one for IKEv1 only": (1, "remote {\n auth = pubkey\n id = carol\n }"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_an_id_is_known_in_whatever_role(world, kind):
+    """No connection that charon offers to the peer has the name."""
+    left, right = hosts(world, "carol")
+    right.configure(world.conf("right") + SOMEWHERE_ELSE % OTHER_KINDS[kind])
+    right.load_all()
+    assert rejects(right, left, "data", "claims-known-id")["asserted-id"] == "carol"
+    right.configure(world.conf("right"))
+    right.load_all()
+    connects(left, "data")
+    is_stranger(right, "strangers", left.key)
+
+
+@pytest.mark.parametrize("claim", ["fqdn:alice@example.org", "keyid:alice@example.org"])
+def test_the_same_name_in_another_type(world, claim):
+    left, right = hosts(world, claim)
+    assert rejects(right, left, "data", "claims-known-id")["asserted-id"] == claim.split(":")[1]
+    has_no_sa(left, right)
+
+
 @pytest.mark.parametrize("claim", ["btns:sha256:" + "0" * 64, "BTNS:known", "fqdn: btns:x", "email:btns:null"])
 def test_claims_reserved_id(world, claim):
     left, right = hosts(world, claim)

@@ -10,9 +10,9 @@ from harness.checks import connects, has_no_sa, is_stranger
 MARKED = {"kernel-netlink": {"fwmark": "!0x42"}, "socket-default": {"fwmark": "0x42"}}
 
 
-def hosts(world):
+def hosts(world, load=()):
     left = world.host("left", key="ed25519", start=False)
-    right = world.host("right", key="ed25519", options=MARKED, start=False)
+    right = world.host("right", key="ed25519", options=MARKED, load=load, start=False)
     third = world.host("third", key="ed25519", start=False)
     # the stranger has the address, too, but does not answer for it on the wire
     left.namespace.call(lambda: Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("1"))
@@ -59,4 +59,42 @@ def test_the_stranger_cannot_come_back(world):
     outcome = left.initiate("data")
     assert not outcome.success and "TS_UNACCEPTABLE" in outcome.log
     right.rejected("child-reserved")
+    world.check_transfer(third, right)
+
+
+def test_the_known_peer_waits_until_the_stranger_is_gone(world):
+    """However long that takes: here the stranger's end runs a slow script."""
+    left, right, third = hosts(world, load=("updown",))
+    right.add_file("slow.sh", "case $PLUTO_VERB in down-*) sleep 0.6; echo the stranger goes;; esac\n")
+    script = f"updown = /bin/sh {right.swanctl_dir}/slow.sh\n\t\t\t\tlocal_ts"
+    right.configure(world.conf("right").replace("local_ts", script, 1))
+    right.load_all()
+    connects(left, "data")
+    is_stranger(right, "strangers", left.key)
+    connects(third, "data")
+    log = right.log()
+    gone, there = log.find("the stranger goes"), log.find("CHILD_SA data{2} established")
+    assert 0 < gone < there, "the known peer's CHILD_SA was installed before the stranger's was removed"
+    world.check_transfer(third, right)
+
+
+def test_a_connection_that_is_new(world):
+    """The stranger had the known peer's selectors before any connection named them."""
+    left, right, third = hosts(world)
+    conf = world.conf("right")
+    strangers = conf[:conf.index("\tknown {")].replace("192.0.2.0/24", "10.66.129.3/32") + "}\n"
+    right.configure(strangers)
+    right.load_all()
+    left.configure(world.conf("left").replace("192.0.2.3/32", "10.66.129.3/32"))
+    left.load_all()
+    left.namespace.ip("addr", "add", "10.66.129.3/32", "dev", "lo")
+    connects(left, "data")
+    is_stranger(right, "strangers", left.key)
+    right.configure(strangers + conf[conf.index("\tknown {"):].join(("connections {\n", "")))
+    right.load_all()
+    connects(third, "data")
+    right.wait_until(lambda: not right.peers(), "the stranger is gone")
+    events = [(name, next(iter(message.keys() & {"strangers", "known"}), None), message.get("up") == "yes")
+              for name, message in right.events.seen if name == "child-updown"]
+    assert events.index(("child-updown", "strangers", False)) < events.index(("child-updown", "known", True)), events
     world.check_transfer(third, right)
