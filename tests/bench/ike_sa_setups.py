@@ -8,13 +8,19 @@ Ed25519, childless IKE_SAs, charon's standard log level. What is measured is wha
 daemons of a pair, user and system time. Within a round the pairs take turns every few IKE_SAs, so whatever else the machine
 does meets both of them. What is printed for a pair is the median over all turns, so a turn that was disturbed does not count.
 
+With --callgrind the daemons run in valgrind instead, and what is counted is instructions, which are nearly the same in each
+run: to find out what a change is worth. callgrind_annotate shows where they went.
+
 Needs root. `ci/test bench` runs it.
 """
 
 import argparse
 import os
+import re
 import statistics
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scenarios"))
@@ -57,8 +63,9 @@ ADDRESSES = {
 class Pair:
     """An initiator and a responder, and what they have cost."""
 
-    def __init__(self, name, btns):
+    def __init__(self, name, btns, callgrind=None):
         self.name = name
+        self.callgrind = callgrind
         self.btns = btns
         self.rounds = []
 
@@ -72,17 +79,26 @@ class Pair:
         for host, peer in zip(self.hosts, self.hosts[::-1]):
             host.more_conf = load.STOCK_LOGGING
             host.wrapper = ["taskset", "--cpu-list", str(CPU)]
+            if self.callgrind:
+                host.wrapper = ["valgrind", "--tool=callgrind", "--fair-sched=yes",
+                                f"--callgrind-out-file={self.profile(host)}"]
             remote = f"id = {peer.name}.example\n\t\t\tpubkeys = peer.pem"
             if self.btns:
                 remote = "id = %any\n\t\t\tgroups = btns"
             else:
                 host.add_file("pubkey/peer.pem", peer.key.public_pem)
             host.configure(CONF.format(addresses=ADDRESSES[host.name], me=f"{host.name}.example", remote=remote))
-        self.world.start(*self.hosts)
+        for host in self.hosts:
+            host.launch()
+        for host in self.hosts:
+            host.ready(timeout=60)
         return self
 
     def __exit__(self, *_):
         self.world.close()
+
+    def profile(self, host):
+        return self.callgrind / f"{'btns' if self.btns else 'stock'}-{host.name}.out"
 
     def cpu(self):
         return sum(load.cpu_seconds(host.process.pid) for host in self.hosts)
@@ -141,15 +157,54 @@ def summary(pair):
             f"({min(rounds):.3f} to {max(rounds):.3f} in {len(rounds)} rounds)")
 
 
+def instructions(name, btns, folder, count):
+    """Thousands of instructions of both charons for one IKE_SA, by callgrind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    with Pair(name, btns, folder) as pair:
+        for stale in folder.glob(f"{'btns' if btns else 'stock'}-*"):
+            stale.unlink()
+        # callgrind waits for a thread that runs, and then dumps
+        pair.set_up(10)
+        control(pair, "--zero")
+        pair.set_up(count)
+        control(pair, "--dump")
+        for host in pair.hosts:
+            dump = Path(f"{pair.profile(host)}.1").read_text()
+            found[host.name] = int(re.search(r"^summary: (\d+)", dump, re.MULTILINE)[1]) / count / 1000
+    return found
+
+
+def control(pair, what):
+    time.sleep(0.5)
+    for host in pair.hosts:
+        subprocess.run(["callgrind_control", what, str(host.process.pid)], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
+
+def profile(folder):
+    count = 40
+    costs = [instructions("stock", False, folder, count), instructions("btns", True, folder, count)]
+    for name, cost in zip(("stock, preloaded keys", "btns"), costs):
+        print(f"{name:22} {cost['left']:6.0f} thousand instructions for an IKE_SA of the initiator, "
+              f"{cost['right']:6.0f} of the responder")
+    stock, btns = (sum(cost.values()) for cost in costs)
+    print(f"{'ratio':22} {btns / stock:6.3f}   callgrind_annotate --inclusive=yes {folder}/btns-right.out.1")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20, help="rounds, after one to warm up")
     parser.add_argument("--count", type=int, default=100, help="IKE_SAs of each pair in a round")
     parser.add_argument("--turn", type=int, default=5, help="IKE_SAs that a pair sets up before it is the other's turn")
     parser.add_argument("--limit", type=float, default=1.10, help="the ratio above which this fails")
+    parser.add_argument("--callgrind", type=Path, metavar="FOLDER", help="count instructions instead; profiles go there")
     options = parser.parse_args()
 
     net.sweep()
+    if options.callgrind:
+        profile(options.callgrind.resolve())
+        return 0
     with Pair("stock, preloaded keys", False) as stock, Pair("btns", True) as btns:
         race((stock, btns), options.count, options.turn)
         for _ in range(options.rounds):
