@@ -268,46 +268,100 @@ static void collect_rounds(peer_cfg_t *cfg, rounds_t *this)
 	enumerator->destroy(enumerator);
 }
 
+/**
+ * Most groups that start with btns, and octets of one, for which
+ * btns_pad_flag() needs no allocation
+ */
+#define MAX_GROUPS 4
+#define MAX_GROUP_LEN 96
+
+/**
+ * Collect the groups of all rounds that could be ours, as strings.
+ *
+ * @return			number of groups, MAX_GROUPS + 1 if they do not fit
+ */
+static u_int collect_reserved(peer_cfg_t *cfg,
+							  char groups[MAX_GROUPS][MAX_GROUP_LEN + 1])
+{
+	enumerator_t *rounds, *rules;
+	identification_t *id;
+	auth_cfg_t *auth;
+	auth_rule_t rule;
+	chunk_t group;
+	u_int count = 0;
+
+	rounds = cfg->create_auth_cfg_enumerator(cfg, FALSE);
+	while (count <= MAX_GROUPS && rounds->enumerate(rounds, &auth))
+	{
+		rules = auth->create_enumerator(auth);
+		while (count <= MAX_GROUPS && rules->enumerate(rules, &rule, &id))
+		{
+			if (rule != AUTH_RULE_GROUP)
+			{
+				continue;
+			}
+			group = id->get_encoding(id);
+			if (!maybe_reserved(group))
+			{
+				continue;
+			}
+			if (count == MAX_GROUPS || group.len > MAX_GROUP_LEN)
+			{
+				count = MAX_GROUPS + 1;
+				break;
+			}
+			memcpy(groups[count], group.ptr, group.len);
+			groups[count++][group.len] = '\0';
+		}
+		rules->destroy(rules);
+	}
+	rounds->destroy(rounds);
+	return count;
+}
+
 /*
  * Described in header.
  */
 btns_flag_t btns_pad_flag(peer_cfg_t *cfg, uint8_t *key)
 {
+	char groups[MAX_GROUPS][MAX_GROUP_LEN + 1];
+	const char *pointers[MAX_GROUPS];
 	uint8_t ignored[BTNS_FINGERPRINT_LEN];
-	enumerator_t *rounds, *rules;
-	identification_t *id;
-	auth_cfg_t *auth;
-	auth_rule_t rule;
+	btns_round_t round = {
+		.groups = pointers,
+	};
+	btns_entry_t entry = {
+		.rounds = &round,
+		.round_count = 1,
+	};
 	btns_flag_t flag;
-	rounds_t collected;
-	bool maybe = FALSE;
+	rounds_t collected = {};
+	u_int i;
 
 	if (!cfg)
 	{
 		return BTNS_FLAG_NONE;
 	}
-	rounds = cfg->create_auth_cfg_enumerator(cfg, FALSE);
-	while (!maybe && rounds->enumerate(rounds, &auth))
-	{
-		rules = auth->create_enumerator(auth);
-		while (!maybe && rules->enumerate(rules, &rule, &id))
-		{
-			maybe = rule == AUTH_RULE_GROUP &&
-					maybe_reserved(id->get_encoding(id));
-		}
-		rules->destroy(rules);
-	}
-	rounds->destroy(rounds);
-	if (!maybe)
+	round.group_count = collect_reserved(cfg, groups);
+	if (!round.group_count)
 	{
 		return BTNS_FLAG_NONE;
 	}
-	collect_rounds(cfg, &collected);
-	flag = btns_entry_flag(&(btns_entry_t){
-				.name = cfg->get_name(cfg),
-				.rounds = collected.rounds,
-				.round_count = collected.count,
-			}, key ?: ignored);
+	entry.name = cfg->get_name(cfg);
+	if (round.group_count <= MAX_GROUPS)
+	{
+		for (i = 0; i < round.group_count; i++)
+		{
+			pointers[i] = groups[i];
+		}
+	}
+	else
+	{
+		collect_rounds(cfg, &collected);
+		entry.rounds = collected.rounds;
+		entry.round_count = collected.count;
+	}
+	flag = btns_entry_flag(&entry, key ?: ignored);
 	rounds_destroy(&collected);
 	return flag;
 }
@@ -812,24 +866,6 @@ static void describe_candidate(view_t *view, identification_t *id,
 }
 
 /**
- * Count the rounds that the peer has done.
- */
-static u_int count_rounds(ike_sa_t *ike_sa)
-{
-	enumerator_t *enumerator;
-	auth_cfg_t *auth;
-	u_int count = 0;
-
-	enumerator = ike_sa->create_auth_cfg_enumerator(ike_sa, FALSE);
-	while (enumerator->enumerate(enumerator, &auth))
-	{
-		count++;
-	}
-	enumerator->destroy(enumerator);
-	return count;
-}
-
-/**
  * TRUE if a trap for any destination made us initiate to a reserved one.
  */
 static bool goes_to_reserved(private_btns_pad_t *this, ike_sa_t *ike_sa)
@@ -904,7 +940,7 @@ METHOD(btns_pad_t, decide, bool,
 		.auth = btns_sa_auth(this->core, sa),
 		.reserved_name = btns_is_reserved_name(
 											btns_bytes(id->get_encoding(id))),
-		.rounds_done = count_rounds(ike_sa),
+		.rounds_done = btns_count_rounds(ike_sa),
 	};
 	enumerator_t *enumerator;
 	peer_cfg_t **cfgs, *cfg;
