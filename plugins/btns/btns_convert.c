@@ -25,6 +25,21 @@ bool btns_addr_from_host(host_t *host, btns_addr_t *out)
 	return out->family != 0;
 }
 
+host_t *btns_addr_to_host(const btns_addr_t *addr)
+{
+	switch (addr->family)
+	{
+		case 4:
+			return host_create_from_chunk(AF_INET,
+							chunk_create((u_char*)addr->bytes, 4), 0);
+		case 6:
+			return host_create_from_chunk(AF_INET6,
+							chunk_create((u_char*)addr->bytes, 16), 0);
+		default:
+			return NULL;
+	}
+}
+
 bool btns_ts_from_selector(traffic_selector_t *ts, btns_ts_t *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -61,6 +76,21 @@ bool btns_ts_from_list(linked_list_t *list, btns_ts_t *out, size_t *count)
 	}
 	enumerator->destroy(enumerator);
 	return ok;
+}
+
+u_int btns_count_rounds(ike_sa_t *ike_sa)
+{
+	enumerator_t *enumerator;
+	auth_cfg_t *auth;
+	u_int count = 0;
+
+	enumerator = ike_sa->create_auth_cfg_enumerator(ike_sa, FALSE);
+	while (enumerator->enumerate(enumerator, &auth))
+	{
+		count++;
+	}
+	enumerator->destroy(enumerator);
+	return count;
 }
 
 identification_t *btns_publickey_id(const uint8_t *fingerprint)

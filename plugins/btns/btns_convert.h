@@ -23,6 +23,14 @@
 bool btns_addr_from_host(host_t *host, btns_addr_t *out);
 
 /**
+ * Convert an address back, with port 0.
+ *
+ * @param addr		address
+ * @return			allocated address, NULL if it is none
+ */
+host_t *btns_addr_to_host(const btns_addr_t *addr);
+
+/**
  * Convert a traffic selector.
  *
  * @param ts		traffic selector
@@ -65,6 +73,11 @@ static inline chunk_t btns_key_spki(const btns_key_t *key)
 {
 	return chunk_create((u_char*)key->spki, key->spki_len);
 }
+
+/**
+ * Count the authentication rounds that a peer has done.
+ */
+u_int btns_count_rounds(ike_sa_t *ike_sa);
 
 /**
  * Create the identity of a key, "btns:sha256:<hex>" as ID_KEY_ID: the

@@ -325,24 +325,6 @@ METHOD(listener_t, message_, bool,
 }
 
 /**
- * Count the rounds that the peer has done.
- */
-static u_int count_rounds(ike_sa_t *ike_sa)
-{
-	enumerator_t *enumerator;
-	auth_cfg_t *auth;
-	u_int count = 0;
-
-	enumerator = ike_sa->create_auth_cfg_enumerator(ike_sa, FALSE);
-	while (enumerator->enumerate(enumerator, &auth))
-	{
-		count++;
-	}
-	enumerator->destroy(enumerator);
-	return count;
-}
-
-/**
  * Take away reserved groups that somebody else has granted: only we vouch for
  * them.
  */
@@ -473,7 +455,7 @@ METHOD(listener_t, authorize, bool,
 		.connection = cfg ? cfg->get_name(cfg) : "",
 		.pubkey = (uintptr_t)auth->get(auth, AUTH_RULE_AUTH_CLASS) ==
 														AUTH_CLASS_PUBKEY,
-		.rounds_done = count_rounds(ike_sa),
+		.rounds_done = btns_count_rounds(ike_sa),
 		.verified = btns_cert_fingerprint(auth->get(auth,
 													AUTH_RULE_SUBJECT_CERT)),
 		.reserved_name =

@@ -226,18 +226,12 @@ static bool parse_request(vici_message_t *request, const char **known,
 static void add_addr(vici_builder_t *builder, char *key,
 					 const btns_addr_t *addr)
 {
-	host_t *host;
+	host_t *host = btns_addr_to_host(addr);
 
-	if (addr->family)
+	if (host)
 	{
-		host = host_create_from_chunk(addr->family == 4 ? AF_INET : AF_INET6,
-						chunk_create((u_char*)addr->bytes,
-									 addr->family == 4 ? 4 : 16), 0);
-		if (host)
-		{
-			builder->add_kv(builder, key, "%H", host);
-			host->destroy(host);
-		}
+		builder->add_kv(builder, key, "%H", host);
+		host->destroy(host);
 	}
 }
 

@@ -200,15 +200,8 @@ static void enqueue(private_btns_worker_t *this, queued_t *task)
 static void report(private_btns_worker_t *this, queued_t *task)
 {
 	btns_rejection_t *info = &task->rejection;
-	btns_addr_t *addr = &info->peer.remote;
-	host_t *host = NULL;
+	host_t *host = btns_addr_to_host(&info->peer.remote);
 
-	if (addr->family)
-	{
-		host = host_create_from_chunk(addr->family == 4 ? AF_INET : AF_INET6,
-						chunk_create(addr->bytes, addr->family == 4 ? 4 : 16),
-						0);
-	}
 	if (btns_refused(this->core, info->reason, time_monotonic(NULL)))
 	{
 		/* decoding and checking keys is slow, so this has the limit of the log */
