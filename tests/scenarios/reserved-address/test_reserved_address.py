@@ -35,7 +35,7 @@ def test_reserved_address(world):
         outcome = left.initiate("data")
         assert not outcome.success, what
         assert NO_TS in outcome.log, f"{what}: {outcome.log}"
-        assert right.stats()["refused-child-reserved"] > before, what
+        right.wait_until(lambda: right.stats()["refused-child-reserved"] > before, what)
         for sa in right.sas():
             assert not [child for child in sa["child-sas"].values() if child["state"] == "INSTALLED"], what
         left.swanctl("--terminate", "--ike", "strangers", check=False)
