@@ -34,11 +34,13 @@ def wrapper(folder):
         "LD_PRELOAD=" + ":".join(_library(name) for name in LIBRARIES),
         "ASAN_OPTIONS=" + ":".join(asan),
         f"LSAN_OPTIONS=suppressions={SUPPRESSIONS}:print_suppressions=0",
-        f"UBSAN_OPTIONS=print_stacktrace=1:{report}",
+        "UBSAN_OPTIONS=print_stacktrace=1",
     ]
 
 
 def reports(folder):
     """Texts of what was found in the charon of a host."""
-    texts = [path.read_text(errors="replace") for path in sorted(folder.glob(REPORT + ".*"))]
+    # beside AddressSanitizer, the other one has no log of its own
+    files = [*sorted(folder.glob(REPORT + ".*")), folder / "stderr.log"]
+    texts = [path.read_text(errors="replace") for path in files if path.exists()]
     return [text for text in texts if "ERROR: " in text or "runtime error: " in text]
