@@ -3,7 +3,7 @@
 
 import pytest
 
-from harness.checks import are_strangers, connects, has_no_sa, is_stranger, rejects
+from harness.checks import NO_TS, are_strangers, connects, has_no_sa, is_stranger, rejects
 
 
 def same(right, before):
@@ -84,6 +84,43 @@ connections {
     assert right.stats()["evicted"] >= 1
     outcome = left.initiate("data")
     assert not outcome.success and "TS_UNACCEPTABLE" in outcome.log
+
+
+BRANCH = """
+connections {
+	branch {
+		version = 2
+		remote_addrs = 198.51.100.9
+		local {
+			auth = pubkey
+			pubkeys = me.pem
+		}
+		remote {
+			auth = pubkey
+			id = branch.example.org
+		}
+		children {
+			network {
+				remote_ts = %s
+			}
+		}
+	}
+}
+"""
+
+
+def test_somebody_known_gets_the_strangers_address_in_a_connection_that_stays(world):
+    """charon swaps the CHILD_SA configurations of a connection that is the same otherwise."""
+    left = world.host("left", key="ed25519", start=False)
+    right = world.host("right", world.conf("right") + BRANCH % "10.99.0.0/24", "ed25519", start=False)
+    world.start(left, right)
+    connects(left, "data")
+    is_stranger(right, "strangers", left.key)
+    right.configure(world.conf("right") + BRANCH % "10.66.128.0/24")
+    right.load_all()
+    right.rejected("evicted", timeout=12)
+    right.wait_until(lambda: not right.peers() and not right.sas(), "the stranger is evicted", 12)
+    rejects(right, left, "data", "child-reserved", NO_TS)
 
 
 def test_options_change(world):

@@ -4,7 +4,7 @@ every address."""
 
 import pytest
 
-from harness.checks import NO_TS, connects, is_stranger, rejects
+from harness.checks import NO_TS, connects, has_no_sa, is_stranger, rejects
 
 RESERVED = {
     "a branch's network": "10.71.3.4/32",
@@ -58,3 +58,40 @@ def test_what_another_stranger_holds(world):
     connects(left, "data")
     rejects(right, third, "data", "child-held-by-other", NO_TS)
     world.check_transfer(left, right)
+
+
+HEADQUARTERS = """
+connections {
+	headquarters {
+		version = 2
+		remote_addrs = 192.0.2.2
+		local {
+			auth = pubkey
+			pubkeys = me.pem
+		}
+		remote {
+			auth = pubkey
+			id = headquarters.example.org
+		}
+		children {
+			data {
+			}
+		}
+	}
+}
+"""
+
+
+def test_a_connection_to_anybody_is_not_one_to_somebody_known(world):
+    """Else whoever answers for a known address would become what protects the traffic to it."""
+    anybody = world.conf("left").replace("remote_addrs = 192.0.2.2", "remote_addrs = 192.0.2.2, %any")
+    left = world.host("left", anybody + HEADQUARTERS, "ed25519", start=False)
+    right = world.host("right", key="ed25519", start=False)
+    world.start(left, right)
+    assert not left.initiate("data", "strangers").success
+    left.rejected("destination-reserved")
+    has_no_sa(left, right)
+    left.configure(anybody + HEADQUARTERS.replace("192.0.2.2", "192.0.2.77"))
+    left.load_all()
+    assert left.initiate("data", "strangers").success
+    is_stranger(left, "strangers", right.key)
