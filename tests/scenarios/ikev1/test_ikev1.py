@@ -9,6 +9,7 @@ def test_ikev1(world):
     outcome = left.initiate("data", timeout=6)
     assert not outcome.success, outcome.log
     assert "Main Mode" in outcome.log or "ID_PROT" in outcome.log, outcome.log
+    assert "no peer config found" in right.log(), "the connection is not even considered"
     assert right.peers() == [] and right.stats()["accepted"] == 0
     left.swanctl("--terminate", "--ike", "strangers", "--force", check=False)
     has_no_sa(right)
