@@ -64,6 +64,8 @@ ADDRESSES = {
 class Pair:
     """An initiator and a responder, and what they have cost."""
 
+    key = "ed25519"
+
     def __init__(self, name, btns, callgrind=None):
         self.name = name
         self.callgrind = callgrind
@@ -73,7 +75,7 @@ class Pair:
     def __enter__(self):
         self.world = World()
         self.hosts = [
-            self.world.host(side, key="ed25519", start=False, plugin=self.btns, options=load.OPTIONS,
+            self.world.host(side, key=self.key, start=False, plugin=self.btns, options=load.OPTIONS,
                             btns=load.BTNS if self.btns else None)
             for side in ("left", "right")
         ]
@@ -200,8 +202,10 @@ def main():
     parser.add_argument("--count", type=int, default=100, help="IKE_SAs of each pair in a round")
     parser.add_argument("--turn", type=int, default=5, help="IKE_SAs that a pair sets up before it is the other's turn")
     parser.add_argument("--limit", type=float, default=1.10, help="the ratio above which this fails")
+    parser.add_argument("--key", default=Pair.key, help="type of all keys: rsa3072, ecdsa256, ...")
     parser.add_argument("--callgrind", type=Path, metavar="FOLDER", help="count instructions instead; profiles go there")
     options = parser.parse_args()
+    Pair.key = options.key
 
     net.sweep()
     if options.callgrind:
