@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <latch>
 #include <thread>
 
 #include "core_world.h"
@@ -19,6 +20,8 @@ using btns::test::ts;
 using btns::test::World;
 
 constexpr uint32_t ike_sas_per_thread = 50;
+/** How often each thread does what it does: long enough for all of them to be at it at the same time. */
+constexpr int rounds = 10;
 
 /** Strangers come, get a CHILD_SA, are rekeyed and go. */
 void be_strangers(btns_core_t *core, uint32_t first, const std::vector<uint8_t> &spki)
@@ -47,6 +50,7 @@ void be_strangers(btns_core_t *core, uint32_t first, const std::vector<uint8_t> 
 		btns_grant_t grant;
 		btns_sa_authorize(core, sa, &facts, &grant);
 		btns_sa_up(core, sa, 1, 2, &source, &source, 3);
+		btns_sa_is_btns(core, sa);
 
 		const btns_ts_t local = ts("10.99.0.1");
 		const btns_ts_t remote = ts("198.51.100." + std::to_string(first / 1000));
@@ -76,7 +80,7 @@ void be_authenticated(btns_core_t *core, uint32_t sa)
 	const btns_ts_t remote = ts("198.51.100.0/24");
 	const auto evict = [](void *user, uint32_t stranger, btns_reason_t)
 	{ btns_sa_is_btns(static_cast<btns_core_t *>(user), stranger); };
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 50 * rounds; i++)
 	{
 		btns_child_t child{};
 		child.connection = "office";
@@ -120,18 +124,40 @@ TEST(Threads, everybody_at_once)
 {
 	World world;
 	std::atomic<bool> stop = false;
-	std::vector<std::thread> strangers;
+	btns_core_t *core = world;
+	std::latch start(7);
+	std::vector<std::thread> peers;
 	for (uint32_t i = 1; i <= 4; i++)
 	{
-		strangers.emplace_back(be_strangers, static_cast<btns_core_t *>(world), i * 1000, new_spki());
+		peers.emplace_back(
+			[core, i, &start, spki = new_spki()]
+			{
+				start.arrive_and_wait();
+				for (int round = 0; round < rounds; round++)
+				{
+					be_strangers(core, i * 1000, spki);
+				}
+			});
 	}
-	std::thread authenticated(be_authenticated, static_cast<btns_core_t *>(world), 7);
-	std::thread administrator([&] { administrate(world, stop); });
-	for (std::thread &thread : strangers)
+	for (const uint32_t sa : {7U, 8U})
+	{
+		peers.emplace_back(
+			[core, sa, &start]
+			{
+				start.arrive_and_wait();
+				be_authenticated(core, sa);
+			});
+	}
+	std::thread administrator(
+		[&]
+		{
+			start.arrive_and_wait();
+			administrate(world, stop);
+		});
+	for (std::thread &thread : peers)
 	{
 		thread.join();
 	}
-	authenticated.join();
 	stop = true;
 	administrator.join();
 
