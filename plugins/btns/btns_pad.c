@@ -238,8 +238,10 @@ static void collect_round(auth_cfg_t *auth, btns_round_t *round)
 				encoding = id->get_encoding(id);
 				groups = realloc(groups, (round->group_count + 1) *
 												sizeof(*groups));
-				groups[round->group_count++] = strndup((char*)encoding.ptr,
-													   encoding.len);
+				/* a group of %any has no octets */
+				groups[round->group_count++] = strndup(
+								encoding.len ? (char*)encoding.ptr : "",
+								encoding.len);
 				break;
 			default:
 				break;
