@@ -4,19 +4,20 @@
 from harness.checks import are_strangers, connects
 
 
-def spis(host):
-    sa = host.sa("strangers")
-    (child,) = [child for child in sa["child-sas"].values() if child["state"] == "INSTALLED"]
-    return sa["initiator-spi"], child["spi-in"]
-
-
 def settled(host):
+    """SPIs of the one IKE_SA and its one CHILD_SA, from one look at both; None while something is going on."""
     sas = host.sas()
-    return (
-        len(sas) == 1
-        and sas[0]["state"] == "ESTABLISHED"
-        and [child["state"] for child in sas[0]["child-sas"].values()] == ["INSTALLED"]
-    )
+    if len(sas) != 1 or sas[0]["state"] != "ESTABLISHED":
+        return None
+    children = list(sas[0]["child-sas"].values())
+    if [child["state"] for child in children] != ["INSTALLED"]:
+        return None
+    return sas[0]["initiator-spi"], children[0]["spi-in"]
+
+
+def is_rekeyed(host, before, changed):
+    now = settled(host)
+    return now is not None and now[changed] != before[changed]
 
 
 def test_rekey(world):
@@ -24,13 +25,13 @@ def test_rekey(world):
     connects(left, "data")
     are_strangers(left, right)
     for host, what in [(left, "ike"), (right, "child"), (right, "ike"), (left, "child"), (left, "ike"), (right, "ike")]:
-        before = spis(left)
+        left.wait_until(lambda: settled(left), "nothing is going on")
+        before = settled(left)
         name = ("--ike", "strangers") if what == "ike" else ("--child", "data")
         host.swanctl("--rekey", *name)
         changed = 0 if what == "ike" else 1
-        for each in (left, right):
-            each.wait_until(lambda: settled(each) and spis(each)[changed] != before[changed] if each is left
-                            else settled(each), f"{what} is rekeyed by {host.name}")
+        left.wait_until(lambda: is_rekeyed(left, before, changed), f"{what} is rekeyed by {host.name}")
+        right.wait_until(lambda: settled(right), f"{what} is rekeyed by {host.name}")
         assert left.sa("strangers")["initiator-spi"] == right.sa("strangers")["initiator-spi"]
         are_strangers(left, right)
         assert len(left.peers()) == len(right.peers()) == 1
