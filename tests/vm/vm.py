@@ -53,14 +53,14 @@ $bb mount -t devtmpfs dev /dev
 $bb mount -t proc proc /proc
 for module in $($bb cat /modules); do $bb insmod /lib/$module || $bb echo "cannot load $module"; done
 $bb mount -t tmpfs -o size=80% memory /memory
-$bb mkdir -p /memory/host /memory/upper /memory/work /memory/root
+$bb mkdir -p /memory/host /memory/upper /memory/work /memory/system
 $bb mount -t virtiofs -o ro host /memory/host || $bb poweroff -f
-$bb mount -t overlay -o lowerdir=/memory/host,upperdir=/memory/upper,workdir=/memory/work root /memory/root ||
+$bb mount -t overlay -o lowerdir=/memory/host,upperdir=/memory/upper,workdir=/memory/work root /memory/system ||
 	$bb poweroff -f
-$bb mkdir -p /memory/root/usr/lib/modules
-$bb mount --bind "/memory/host@MODULES@" /memory/root/usr/lib/modules || $bb poweroff -f
+$bb mkdir -p /memory/system/usr/lib/modules
+$bb mount --bind "/memory/host@MODULES@" /memory/system/usr/lib/modules || $bb poweroff -f
 $bb umount /proc
-exec $bb switch_root /memory/root /bin/bash "@GUEST@"
+exec $bb switch_root /memory/system /bin/bash "@GUEST@"
 """
 
 
