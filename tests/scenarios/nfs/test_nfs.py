@@ -31,4 +31,5 @@ def test_tunnel_mode_where_the_connection_says_transport(world):
     world.start(left, right)
     left.initiate("nfs")
     right.rejected("child-mode")
-    has_no_sa(right, left)
+    # the Delete may overtake the answer that it follows, then the other side keeps its half until DPD
+    has_no_sa(right)
