@@ -101,6 +101,21 @@ std::optional<Bytes> read(Cursor &cursor, uint8_t tag)
 	return element->content;
 }
 
+Result<Bytes> read_outer_sequence(Bytes der, btns_reason_t malformed)
+{
+	Cursor outside(der);
+	const auto sequence = read(outside, tag_sequence);
+	if (!sequence)
+	{
+		return malformed;
+	}
+	if (!outside.at_end())
+	{
+		return BTNS_REASON_KEY_TRAILING;
+	}
+	return *sequence;
+}
+
 std::optional<Bytes> read_positive(Cursor &cursor)
 {
 	const auto content = read(cursor, tag_integer);

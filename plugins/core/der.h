@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cursor.h"
+#include "result.h"
 
 namespace btns::der
 {
@@ -51,6 +52,14 @@ std::optional<Element> read(Cursor &cursor);
 
 /** Read one element that must have this tag; yields its content. */
 std::optional<Bytes> read(Cursor &cursor, uint8_t tag);
+
+/**
+ * Read what is one SEQUENCE and nothing else; yields its content.
+ *
+ * @param malformed	the reason if there is no SEQUENCE at the beginning
+ * @return			or BTNS_REASON_KEY_TRAILING if something follows
+ */
+Result<Bytes> read_outer_sequence(Bytes der, btns_reason_t malformed);
 
 /**
  * Read a positive INTEGER in its shortest form.

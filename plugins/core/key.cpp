@@ -114,6 +114,16 @@ Result<CheckedKey> parse_key(const btns_key_policy_t &policy, unsigned encoding,
 	return CheckedKey{type, key_bits(*key), std::move(spki), print};
 }
 
+Result<Fingerprint> identify_key(unsigned encoding, Bytes body)
+{
+	const auto key = read_key(encoding, body);
+	if (!key)
+	{
+		return key.reason();
+	}
+	return fingerprint(write_spki(*key));
+}
+
 Result<std::vector<uint8_t>> encode_key(unsigned encoding, Bytes spki)
 {
 	if (spki.size() > BTNS_CERT_MAX)

@@ -37,6 +37,13 @@ struct CheckedKey
 Result<CheckedKey> parse_key(const btns_key_policy_t &policy, unsigned encoding, Bytes body);
 
 /**
+ * Which key is it? Decodes without the policy and the checks of parse_key(), to compare with a key that passed them.
+ *
+ * @param encoding	CERT encoding: 15, 11 or 4
+ */
+Result<Fingerprint> identify_key(unsigned encoding, Bytes body);
+
+/**
  * Make the body of a CERT payload for a key of our own, without the checks for strangers' keys.
  *
  * @param encoding	15, or 11 for RSA keys

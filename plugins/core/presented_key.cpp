@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "key.h"
+
 namespace btns
 {
 
@@ -127,23 +129,24 @@ PresentedKey find_presented_key(const btns_key_policy_t &policy, const CertPaylo
 	{
 		return refuse(selection.reason);
 	}
+	const Cert &first = *selection.certs.front();
 	PresentedKey found;
-	for (size_t i = 0; i < selection.count; i++)
+	found.status =
+		btns_key_parse(&policy, first.encoding, {first.body.data(), first.body.size()}, &found.key, &found.reason);
+	if (found.status != BTNS_STATUS_OK)
 	{
-		const Cert &cert = *selection.certs.at(i);
-		PresentedKey next;
-		next.status =
-			btns_key_parse(&policy, cert.encoding, {cert.body.data(), cert.body.size()}, &next.key, &next.reason);
-		if (next.status != BTNS_STATUS_OK)
+		found.key = {};
+		return found;
+	}
+	// the checks are slow: the others need only be the same key
+	for (const Cert *cert : std::span(selection.certs).first(selection.count).subspan(1))
+	{
+		const auto other = identify_key(cert->encoding, cert->body);
+		if (!other)
 		{
-			next.key = {};
-			return next;
+			return refuse(other.reason());
 		}
-		if (i == 0)
-		{
-			found = next;
-		}
-		else if (!std::ranges::equal(found.key.fingerprint, next.key.fingerprint))
+		if (!std::ranges::equal(found.key.fingerprint, *other))
 		{
 			return refuse(BTNS_REASON_TWO_KEYS);
 		}

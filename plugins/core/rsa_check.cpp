@@ -6,6 +6,8 @@
 #include <bit>
 #include <bitset>
 
+#include "digest_memo.h"
+#include "key.h"
 #include "mpz.h"
 
 namespace btns
@@ -94,10 +96,24 @@ bool has_close_primes(const Mpz &modulus)
 	return false;
 }
 
-/** A composite costs one modular exponentiation: GMP stops at the first base that tells. */
-bool is_prime(const Mpz &modulus)
+/**
+ * A composite costs one modular exponentiation: GMP stops at the first base that tells. That is most of what a peer
+ * with an RSA key costs, so the composites that came last are remembered, for peers that come again.
+ */
+bool is_prime(Bytes magnitude, const Mpz &modulus)
 {
-	return mpz_probab_prime_p(modulus.get(), 1) != 0;
+	static DigestMemo composites;
+	const Fingerprint digest = fingerprint(magnitude);
+	if (composites.contains(digest))
+	{
+		return false;
+	}
+	if (mpz_probab_prime_p(modulus.get(), 1) != 0)
+	{
+		return true;
+	}
+	composites.insert(digest);
+	return false;
 }
 
 } // namespace
@@ -162,7 +178,7 @@ btns_reason_t check_rsa(const RsaNumbers &key, unsigned min_bits)
 	{
 		return BTNS_REASON_RSA_CLOSE_PRIMES;
 	}
-	if (is_prime(modulus))
+	if (is_prime(key.modulus, modulus))
 	{
 		return BTNS_REASON_RSA_PRIME;
 	}

@@ -159,15 +159,10 @@ unsigned key_bits(const PublicKey &key)
 
 Result<PublicKey> read_spki(Bytes spki)
 {
-	Cursor outside(spki);
-	const auto sequence = der::read(outside, der::tag_sequence);
+	const auto sequence = der::read_outer_sequence(spki, BTNS_REASON_KEY_MALFORMED);
 	if (!sequence)
 	{
-		return BTNS_REASON_KEY_MALFORMED;
-	}
-	if (!outside.at_end())
-	{
-		return BTNS_REASON_KEY_TRAILING;
+		return sequence.reason();
 	}
 	Cursor inside(*sequence);
 	const auto algorithm = read_algorithm(inside);
@@ -201,15 +196,10 @@ Result<PublicKey> read_spki(Bytes spki)
 
 Result<PublicKey> read_pkcs1(Bytes pkcs1)
 {
-	Cursor outside(pkcs1);
-	const auto sequence = der::read(outside, der::tag_sequence);
+	const auto sequence = der::read_outer_sequence(pkcs1, BTNS_REASON_KEY_MALFORMED);
 	if (!sequence)
 	{
-		return BTNS_REASON_KEY_MALFORMED;
-	}
-	if (!outside.at_end())
-	{
-		return BTNS_REASON_KEY_TRAILING;
+		return sequence.reason();
 	}
 	Cursor inside(*sequence);
 	const auto modulus = der::read_positive(inside);

@@ -289,15 +289,10 @@ std::optional<TbsCertificate> read_tbs(Bytes content)
 
 Result<Certificate> read_certificate(Bytes der)
 {
-	Cursor outside(der);
-	const auto sequence = der::read(outside, der::tag_sequence);
+	const auto sequence = der::read_outer_sequence(der, BTNS_REASON_CERT_MALFORMED);
 	if (!sequence)
 	{
-		return BTNS_REASON_CERT_MALFORMED;
-	}
-	if (!outside.at_end())
-	{
-		return BTNS_REASON_KEY_TRAILING;
+		return sequence.reason();
 	}
 	Cursor inside(*sequence);
 	const auto content = der::read(inside, der::tag_sequence);

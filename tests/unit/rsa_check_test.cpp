@@ -37,6 +37,20 @@ TEST(RsaCheck, takes_a_higher_minimum_and_no_lower_one)
 	EXPECT_EQ(check_rsa({short_modulus, exponent}, 1024), BTNS_REASON_RSA_SHORT);
 }
 
+TEST(RsaCheck, says_the_same_of_a_key_that_comes_again)
+{
+	for (const char *name : {"good-2048", "prime-2048"})
+	{
+		const auto vector = load_vector("rsa-moduli.txt", name);
+		const Octets modulus = vector.octets("modulus");
+		const Octets exponent = vector.octets("exponent");
+		for (int time = 0; time < 3; time++)
+		{
+			EXPECT_STREQ(btns_reason_code(check_rsa({modulus, exponent}, 0)), vector.text("reason").c_str()) << name;
+		}
+	}
+}
+
 TEST(RsaCheck, survives_degenerate_numbers)
 {
 	const Octets none;
