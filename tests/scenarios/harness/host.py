@@ -72,15 +72,16 @@ class Outcome:
     log: str
 
 
-def _plugin_folder(session, plugin):
-    """A folder with Debian's plugins and ours, made once a session for each variant of ours."""
-    if not plugin.exists():
-        raise FileNotFoundError(f"{plugin} is missing: build first (ninja -C build)")
-    folder = session / ("plugins-" + plugin.parent.name)
+def _plugin_folder(session, plugins):
+    """A folder with Debian's plugins and some of ours, made once a session for each choice."""
+    folder = session / "-".join(["plugins", *(plugin.parent.name for plugin in plugins)])
     if not folder.exists():
         made = session / (folder.name + ".new")
         shutil.copytree(paths.STOCK_PLUGINS, made)
-        shutil.copy2(plugin, made / paths.PLUGIN_FILE)
+        for plugin in plugins:
+            if not plugin.exists():
+                raise FileNotFoundError(f"{plugin} is missing: build first (ninja -C build)")
+            shutil.copy2(plugin, made)
         made.rename(folder)
     return folder
 
@@ -104,6 +105,8 @@ class Host:
         self.options = dict(options or {})
         self.btns = dict(btns or {})
         self.load = list(load)
+        self.rogue = None
+        """The script of a charon that misbehaves, a Rogue"""
         self.more_conf = ""
         """More of strongswan.conf: what it sets wins."""
         self.wrapper = []
@@ -155,7 +158,7 @@ class Host:
     # charon
 
     def _write_strongswan_conf(self):
-        plugins = PLUGINS + self.load + ["vici"] + (["btns"] if self.plugin else [])
+        plugins = PLUGINS + self.load + ["vici"] + (["btns"] if self.plugin else []) + (["btns-rogue"] if self.rogue else [])
 
         def lines(indent, options):
             return "\n".join("\t" * indent + f"{key} = {value}" for key, value in options.items())
@@ -185,8 +188,9 @@ class Host:
         """Start charon; ready() waits for it."""
         self._write_strongswan_conf()
         command = [*sanitizers.wrapper(self.folder), *self.wrapper, str(paths.CHARON)]
-        if self.plugin:
-            folder = _plugin_folder(self.session, self.plugin)
+        ours = [plugin for plugin in (self.plugin, self.rogue and paths.ROGUE_PLUGIN) if plugin]
+        if ours:
+            folder = _plugin_folder(self.session, ours)
             bind = f'mount --bind "{folder}" "{paths.STOCK_PLUGINS}" && exec "$@"'
             command = ["/bin/sh", "-c", bind, "sh", *command]
         with open(self.folder / "stderr.log", "wb") as stderr:
@@ -317,6 +321,16 @@ class Host:
         while not condition():
             assert time.monotonic() < deadline, f"{self.name}: {what}: not within {timeout} s; {self.sas()}"
             time.sleep(0.05)
+
+    def leases(self, *identities):
+        """Addresses out of the pools that somebody holds: (pool, address, identity, status)."""
+        pools = self.request("get-pools", {"leases": "yes"})
+        return sorted(
+            (name, lease["address"], lease["identity"], lease["status"])
+            for name, pool in pools.items()
+            for lease in (pool.get("leases") or {}).values()
+            if lease["identity"] in identities
+        )
 
     # the plugin
 

@@ -22,3 +22,5 @@ FAULTS_PLUGIN = BUILD / "plugins" / "btns-faults" / PLUGIN_FILE
 """The same plugin, built so that a core call can be made to fail."""
 SHIFTED_PLUGIN = BUILD / "plugins" / "btns-shifted" / PLUGIN_FILE
 """The same plugin, as if an enumerator had moved in the daemon's headers."""
+ROGUE_PLUGIN = BUILD / "plugins" / "btns-rogue" / "libstrongswan-btns-rogue.so"
+"""What makes a charon misbehave by script."""

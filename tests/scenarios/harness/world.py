@@ -11,11 +11,13 @@ from . import paths, sanitizers
 from .capture import Capture
 from .keys import KeyMaker
 from .net import Wire, folder
+from .rogue import Rogue
 
 ADDRESSES = {
     "left": (["192.0.2.1/24", "2001:db8::1/64"], ["10.66.128.7/32", "fd66:128::7/128"]),
     "right": (["192.0.2.2/24", "2001:db8::2/64"], ["10.66.0.1/32", "fd66::1/128"]),
     "third": (["192.0.2.3/24", "2001:db8::3/64"], ["10.66.129.3/32", "fd66:129::3/128"]),
+    "fourth": (["192.0.2.4/24", "2001:db8::4/64"], ["10.66.130.4/32", "fd66:130::4/128"]),
 }
 """The hosts: addresses on the wire and inner ones, which only ESP may carry. kernel-libipsec cannot protect the IKE end
 points themselves, so the tests' traffic goes between inner addresses."""
@@ -79,6 +81,12 @@ class World:
         if start:
             host.start()
         return host
+
+    def rogue(self, name, conf=None, key=None, start=True, **more):
+        """Add a host whose charon misbehaves: its attribute `rogue` says how."""
+        host = self.host(name, conf, key, start=False, **more)
+        host.rogue = Rogue(host)
+        return host.start() if start else host
 
     def start(self, *started):
         """Start several hosts at the same time."""

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
+"""The gateway, Alice, and Mallory."""
+
+import functools
+
+import pytest
+
+from harness.checks import connects
+from harness.victim import Victim, withstands
+
+ALICE = "alice@example.org"
+
+
+class Company:
+    """A gateway (right) with Alice (third) at work, and Mallory (left), a charon that misbehaves.
+
+    @param alice	Alice's identity as swanctl.conf has it
+    @param unique	the gateway's uniqueness policy
+    """
+
+    def __init__(self, world, alice=ALICE, unique="replace", options=None):
+        self.world = world
+        self.unique = unique
+        self.alice_id = alice
+        self.ca = world.keys.ca("Company CA")
+        self.gateway = world.host("right", self.gateway_conf(), "ecdsa256", options=options, start=False)
+        self.alice = world.host("third", world.conf("third", ALICE=alice), "ed25519", start=False)
+        self.mallory = world.rogue("left", self.mallory_conf(), "ed25519", plugin=None, start=False)
+        self.gateway.add_file("x509/gateway.pem", self.ca.issue(self.gateway.key, "gateway.example.org"))
+        self.gateway.add_file("pubkey/alice.pem", self.alice.key.public_pem)
+        for host in (self.gateway, self.alice, self.mallory):
+            host.add_file("x509ca/ca.pem", self.ca.pem)
+
+    def gateway_conf(self):
+        return self.world.conf("right", ALICE=self.alice_id, UNIQUE=self.unique)
+
+    def mallory_conf(self, claim="mallory@example.net"):
+        return self.world.conf("left", CLAIM=claim)
+
+    def open(self):
+        """Everybody starts, and Alice is at work."""
+        self.world.start(self.gateway, self.alice, self.mallory)
+        connects(self.alice, "data")
+        self.victim = Victim(self.gateway, "alice", self.alice, "work")
+        return self
+
+    def claims(self, identity):
+        """Mallory calls herself something, in swanctl.conf's notation."""
+        self.mallory.configure(self.mallory_conf(identity))
+        self.mallory.load_all()
+
+    def tries(self, *rules):
+        """Mallory tries, is told no, and every one of her rules was used."""
+        outcome = self.mallory.initiate("data")
+        assert not outcome.success, f"Mallory got in: {outcome.log}"
+        for rule in rules:
+            assert self.mallory.rogue.applied(rule), f"Mallory did not do it: {rule}"
+        return outcome
+
+    def withstands(self, code, *rules, attack=None, **fields):
+        """Mallory is refused for this reason, Alice notices nothing, and the next stranger is served."""
+        event = withstands(self.world, self.gateway, attack or (lambda: self.tries(*rules)), code, self.victim, **fields)
+        assert self.mallory.key.fingerprint not in [peer["fingerprint"] for peer in self.gateway.peers()]
+        return event
+
+
+@pytest.fixture
+def company(world):
+    """Makes the Company; it is not open yet, so that a test can change what it wants."""
+    return functools.partial(Company, world)
