@@ -89,7 +89,7 @@ METHOD(plugin_t, destroy, void,
 /**
  * Version that the plugin was built for, compared by strongSwan from 6.0.3 on
  */
-BTNS_EXPORT const char btns_rogue_plugin_version[] = BTNS_DAEMON_VERSION;
+BTNS_EXPORT const char *btns_rogue_plugin_version = BTNS_DAEMON_VERSION;
 
 /*
  * What strongSwan calls

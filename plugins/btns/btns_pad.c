@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 
 #include "btns_pad.h"
+#include "btns_compat.h"
 #include "btns_convert.h"
 #include "btns_vouch.h"
 
@@ -529,7 +530,7 @@ static void collect_ts(child_cfg_t *child, bool local, btns_ts_t **ts,
 	linked_list_t *list;
 	traffic_selector_t *current;
 
-	list = child->get_traffic_selectors(child, local, NULL, NULL, FALSE);
+	list = btns_configured_ts(child, local);
 	while (list->remove_first(list, (void**)&current) == SUCCESS)
 	{
 		if (!current->is_dynamic(current))
@@ -595,7 +596,7 @@ static bool describe_entry(btns_config_t *config, entry_t *current)
 	btns_entry_t entry = {
 		.name = cfg->get_name(cfg),
 		.ike_version = cfg->get_ike_version(cfg),
-		.mobike = cfg->use_mobike(cfg),
+		.mobike = btns_uses_mobike(cfg),
 	};
 	btns_status_t status;
 	rounds_t rounds;

@@ -255,7 +255,7 @@ METHOD(plugin_t, destroy, void,
 /**
  * Version that the plugin was built for, compared by strongSwan from 6.0.3 on
  */
-BTNS_EXPORT const char btns_plugin_version[] = BTNS_DAEMON_VERSION;
+BTNS_EXPORT const char *btns_plugin_version = BTNS_DAEMON_VERSION;
 
 /*
  * see header file
