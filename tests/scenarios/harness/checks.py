@@ -48,3 +48,10 @@ def rejects(responder, initiator, child, code, answer=REFUSED):
     """Initiating fails; the responder says why, counts it and lives. Returns the event."""
     is_refused(initiator, child, answer)
     return responder.rejected(code)
+
+
+def built_for_another(root, version):
+    """What is logged when a plugin that was built for another version is refused: by charon itself from 6.0.3 on."""
+    if root.version() >= (6, 0, 3):
+        return f"plugin 'btns': failed to load - plugin version {version} doesn't match version {root.version_text()}"
+    return f"the plugin was built for strongSwan {version}, but this is {root.version_text()}"

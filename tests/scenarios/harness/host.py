@@ -2,6 +2,7 @@
 """A host: a namespace, a folder with its configuration and keys, and a stock charon."""
 
 import dataclasses
+import hashlib
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from . import paths, sanitizers
+from . import paths, roots, sanitizers
 from .vici import Connection, Events
 
 PLUGINS = (
@@ -72,12 +73,13 @@ class Outcome:
     log: str
 
 
-def _plugin_folder(session, plugins):
-    """A folder with Debian's plugins and some of ours, made once a session for each choice."""
-    folder = session / "-".join(["plugins", *(plugin.parent.name for plugin in plugins)])
+def _plugin_folder(session, root, plugins):
+    """A folder with a root's plugins and some of ours, made once a session for each choice."""
+    choice = hashlib.sha256(" ".join(str(plugin) for plugin in plugins).encode()).hexdigest()[:12]
+    folder = session / f"plugins-{root.name}-{choice}"
     if not folder.exists():
         made = session / (folder.name + ".new")
-        shutil.copytree(paths.STOCK_PLUGINS, made)
+        shutil.copytree(root.stock_plugins, made)
         for plugin in plugins:
             if not plugin.exists():
                 raise FileNotFoundError(f"{plugin} is missing: build first (ninja -C build)")
@@ -89,18 +91,20 @@ def _plugin_folder(session, plugins):
 class Host:
     """One host with its charon.
 
+    @param root		the root that its charon is run from
     @param plugin	our plugin's file, None for a host that has Debian's plugins only
     @param options	lines for the charon section of strongswan.conf, as a dict ("fragment_size": 576)
     @param btns		charon.plugins.btns.*, as a dict
     """
 
-    def __init__(self, name, namespace, session, folder, addresses, inner, plugin, options, btns, load=()):
+    def __init__(self, name, namespace, session, folder, addresses, inner, plugin, options, btns, load=(), root=roots.DEFAULT):
         self.name = name
         self.namespace = namespace
         self.session = session
         self.folder = folder
         self.addresses = [address.split("/")[0] for address in addresses]
         self.inner = [address.split("/")[0] for address in inner]
+        self.root = root
         self.plugin = plugin
         self.options = dict(options or {})
         self.btns = dict(btns or {})
@@ -187,12 +191,10 @@ class Host:
     def launch(self):
         """Start charon; ready() waits for it."""
         self._write_strongswan_conf()
-        command = [*sanitizers.wrapper(self.folder), *self.wrapper, str(paths.CHARON)]
-        ours = [plugin for plugin in (self.plugin, self.rogue and paths.ROGUE_PLUGIN) if plugin]
-        if ours:
-            folder = _plugin_folder(self.session, ours)
-            bind = f'mount --bind "{folder}" "{paths.STOCK_PLUGINS}" && exec "$@"'
-            command = ["/bin/sh", "-c", bind, "sh", *command]
+        ours = [plugin for plugin in (self.plugin, self.rogue and self.root.variant("btns-rogue")) if plugin]
+        plugins = _plugin_folder(self.session, self.root, ours) if ours else None
+        command = [*sanitizers.wrapper(self.folder), *self.wrapper, roots.CHARON]
+        command = self.root.command(command, self.session, plugins)
         with open(self.folder / "stderr.log", "wb") as stderr:
             self.process = self.namespace.popen(
                 command, stdout=stderr, stderr=stderr, stdin=subprocess.DEVNULL, env=self._environment()
@@ -263,8 +265,8 @@ class Host:
 
     def swanctl(self, *args, check=True, timeout=20):
         result = subprocess.run(
-            ["swanctl", *args, "--uri", f"unix://{self.socket_path}"], capture_output=True, text=True, timeout=timeout,
-            env=self._environment(),
+            self.root.command(["swanctl", *args, "--uri", f"unix://{self.socket_path}"], self.session),
+            capture_output=True, text=True, timeout=timeout, env=self._environment(),
         )
         if check:
             assert result.returncode == 0, f"swanctl {args} on {self.name}: {result.stdout}{result.stderr}"

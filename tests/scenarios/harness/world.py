@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from . import host as hosts
-from . import paths, sanitizers
+from . import paths, roots, sanitizers
 from .capture import Capture
 from .keys import KeyMaker
 from .net import Wire, folder
@@ -55,20 +55,23 @@ class World:
             text = text.replace(f"@{word}@", value)
         return text
 
-    def host(self, name, conf=None, key=None, plugin=True, options=None, btns=None, start=True, load=()):
+    def host(self, name, conf=None, key=None, plugin=True, options=None, btns=None, start=True, load=(),
+             root=None):
         """Add a host and start its charon.
 
         @param conf		its swanctl.conf; the scenario's NAME.conf if left out
         @param key		its key pair, or the type of one to be made; None for none
         @param plugin	TRUE for ours, FALSE for none, or the file of another variant
+        @param root		the root that its charon is run from
         """
         addresses, inner = ADDRESSES[name]
         namespace = self.wire.attach(name, addresses, inner)
         folder = self.folder / name
         folder.mkdir()
         if plugin is True:
-            plugin = self.plugin
-        host = hosts.Host(name, namespace, self.session, folder, addresses, inner, plugin or None, options, btns, load)
+            plugin = root.plugin if root and self.plugin else self.plugin
+        host = hosts.Host(name, namespace, self.session, folder, addresses, inner, plugin or None, options, btns, load,
+                          root or roots.DEFAULT)
         self.hosts[name] = host
         if isinstance(key, str):
             key = self.keys.key(key)
