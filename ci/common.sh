@@ -78,10 +78,22 @@ quietly() {
 	return "$status"
 }
 
-# The package revision of the strongSwan that is installed, empty if none is.
+# The package revision of the strongSwan that is installed, empty if none is. installed_version [ROOT]
 installed_version() {
 	# shellcheck disable=SC2016 # dpkg-query's own variables
-	dpkg-query -W -f '${db:Status-Status} ${Version}\n' strongswan-libcharon 2>/dev/null | sed -n 's/^installed //p'
+	dpkg-query --admindir="${1-}/var/lib/dpkg" -W -f '${db:Status-Status} ${Version}\n' strongswan-libcharon 2>/dev/null | sed -n 's/^installed //p'
+}
+
+# A root that ci/setup --root made has this file in it, with the version of the source that the plugin is built against.
+root_ready=.btns-source-version
+
+# The package revision of the strongSwan in a root, and that of the source if it is another one. root_version ROOT
+root_version() {
+	local installed source
+	installed=$(installed_version "$1")
+	source=$(cat "$1/$root_ready")
+	printf '%s' "$installed"
+	[ "$source" = "$installed" ] || printf ' (source of %s)' "$source"
 }
 
 # Configure a build folder if that was not done in the same way before, and build it. build FOLDER [MESON OPTION...]
@@ -96,6 +108,21 @@ build() {
 		printf '%s' "$made" >"$dir/.configured"
 	fi
 	quietly "$logs/compile-$name.log" "compiling $name/" ninja -C "$dir"
+}
+
+# Build the plugins for a root of .cache/roots, with its own compiler and against its own strongSwan, in
+# build-roots/NAME. build_root NAME
+build_root() {
+	local place=$cache/roots/$1 dir=$root/build-roots/$1 logs=$root/build/test-logs made enter
+	enter=("$root/ci/in-root" "$place" --bind "$root" /mnt --)
+	made=$(root_version "$place")
+	if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/.configured" 2>/dev/null)" != "$made" ]; then
+		[ ! -d "$dir" ] || find "$dir" -mindepth 1 -maxdepth 1 ! -name test-logs -exec rm -rf {} +
+		quietly "$logs/configure-root-$1.log" "configuring build-roots/$1/" "${enter[@]}" \
+			meson setup "/mnt/build-roots/$1" /mnt -Dplugin=enabled -Dtests=false -Dstrongswan_source=/usr/src/strongswan || return
+		printf '%s' "$made" >"$dir/.configured"
+	fi
+	quietly "$logs/compile-root-$1.log" "compiling build-roots/$1/" "${enter[@]}" ninja -C "/mnt/build-roots/$1"
 }
 
 # What ci/demo, ci/test and ci/install all build.
