@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-IKE_SA_INIT, IKE_AUTH = 34, 35
-SA, KE, IDI, IDR, CERT, CERTREQ, AUTH, NONCE, NOTIFY, TSI, TSR, SK = 33, 34, 35, 36, 37, 38, 39, 40, 41, 44, 45, 46
+IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL = 34, 35, 36, 37
+SA, KE, IDI, IDR, CERT, CERTREQ, AUTH, NONCE, NOTIFY, DELETE, TSI, TSR, SK, EAP = 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 44, 45, 46, 48
 FLAG_INITIATOR = 0x08
 CURVE_25519 = 31
 DIGITAL_SIGNATURE = 14
@@ -244,6 +244,12 @@ class Initiator:
         payloads = self._open(self._exchange(self._seal(IKE_AUTH, 1, first, body)))
         notifies = [struct.unpack("!H", content[2:4])[0] for kind, content in payloads if kind == NOTIFY]
         return Answer(any(kind == AUTH for kind, _ in payloads), notifies)
+
+
+    def delete(self):
+        """Delete the IKE_SA that auth() set up."""
+        first, body = chain([(DELETE, struct.pack("!BBH", 1, 0, 0))])
+        self._open(self._exchange(self._seal(INFORMATIONAL, 2, first, body)))
 
 
 def attempt(namespace, source, responder, certs, signer, **how):

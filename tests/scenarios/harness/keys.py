@@ -2,6 +2,7 @@
 """Key pairs, certificates and CAs, made for the run and thrown away with it."""
 
 import hashlib
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,10 @@ OPENSSL_ARGS = {
     "ed25519": ["-algorithm", "ED25519"],
     "ed448": ["-algorithm", "ED448"],
 }
+
+
+EXPIRED = ["--not-before", "01.01.20 00:00:00", "--not-after", "01.02.20 00:00:00"]
+"""For CA.issue(): a lifetime that is over."""
 
 
 def run(*argv):
@@ -53,14 +58,19 @@ class Key:
         return f"btns:sha256:{self.fingerprint}"
 
 
+def der(pem):
+    """A certificate, DER."""
+    return ssl.PEM_cert_to_DER_cert(pem)
+
+
 class CA:
     """A certification authority that trusts nobody and is trusted by whom it is given to."""
 
-    def __init__(self, maker, name):
+    def __init__(self, maker, name, key=None):
         self.maker = maker
         self.name = name
         self.dn = f"C=XX, O=btns test, CN={name}"
-        self.key = maker.key("ecdsa256")
+        self.key = key or maker.key("ecdsa256")
         self.path = maker.file("ca.pem")
         self.path.write_bytes(
             run("pki", "--self", "--ca", "--in", self.key.path, "--type", "priv", "--dn", self.dn, "--lifetime", "2",
@@ -72,11 +82,20 @@ class CA:
         return self.path.read_text()
 
     def issue(self, key, name, san=None, dn=None, lifetime=None):
-        """A certificate in PEM. The name is in the CN and, unless another one is given, the subjectAltName."""
+        """A certificate in PEM. The name is in the CN and, unless others are given, the subjectAltName."""
         lifetime = lifetime or ["--lifetime", "1"]
+        names = [san] if isinstance(san, str) else san or [name]
+        sans = [argument for one in names for argument in ("--san", one)]
         return run("pki", "--issue", "--cacert", self.path, "--cakey", self.key.path, "--in", key.path, "--type", "priv",
-                   "--dn", dn or f"C=XX, O=btns test, CN={name}", "--san", san or name, *lifetime, "--outform",
-                   "pem").decode()
+                   "--dn", dn or f"C=XX, O=btns test, CN={name}", *sans, *lifetime, "--outform", "pem").decode()
+
+
+    def revoke(self, certificate):
+        """A CRL in PEM that has the certificate, which is in PEM."""
+        path = self.maker.file("revoked.pem")
+        path.write_text(certificate)
+        return run("pki", "--signcrl", "--cacert", self.path, "--cakey", self.key.path, "--lifetime", "1", "--reason",
+                   "key-compromise", "--cert", path, "--outform", "pem").decode()
 
 
 class KeyMaker:

@@ -14,11 +14,10 @@ Payloads are (type, body), as `ikev2` builds them: the body has no generic heade
 
 import struct
 
-from . import ikev2
+from .ikev2 import AUTH, CERT, CREATE_CHILD_SA, DELETE, EAP, IKE_AUTH, IKE_SA_INIT, INFORMATIONAL, NOTIFY  # noqa: F401
 from .vici import Connection
 
-IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL = 34, 35, 36, 37
-CERT, AUTH, NOTIFY, DELETE, VENDOR_ID, EAP = ikev2.CERT, ikev2.AUTH, ikev2.NOTIFY, 42, 43, 48
+VENDOR_ID = 43
 UPDATE_SA_ADDRESSES, REKEY_SA, REDIRECT = 16400, 16393, 16407
 AH, ESP, IKE = 2, 3, 1
 

@@ -5,10 +5,9 @@ and whether a bare key comes along or not."""
 import pytest
 
 from harness import ikev2
-from harness.keys import run
+from harness.keys import EXPIRED, der, run
 
 CA_NAME = "Company CA"
-EXPIRED = ["--not-before", "01.01.20 00:00:00", "--not-after", "01.02.20 00:00:00"]
 
 
 class Stage:
@@ -28,11 +27,6 @@ class Stage:
         self.right.start()
         return self
 
-    def der(self, pem):
-        path = self.keys.file("cert.pem")
-        path.write_text(pem)
-        return run("openssl", "x509", "-in", path, "-outform", "DER")
-
     def tries(self, certs, key=None, **how):
         return ikev2.attempt(self.left.namespace, self.left.address, self.right.address, certs,
                              ikev2.Signer((key or self.key).path), **how)
@@ -47,7 +41,7 @@ class Stage:
         assert self.right.peers() == []
 
     def refuses_certificate(self, pem):
-        cert = (ikev2.X509, self.der(pem))
+        cert = (ikev2.X509, der(pem))
         bare = (ikev2.SPKI, self.key.spki)
         for certs in ([cert], [cert, bare], [bare, cert]):
             self.refuses(certs)
@@ -61,7 +55,7 @@ def stage(world):
 def test_a_certificate_that_names_nobody_is_a_strangers(stage):
     """Else all the refusals here would prove nothing."""
     stage.start()
-    cert = (ikev2.X509, stage.der(stage.keys.self_signed(stage.key, "somebody.example.net")))
+    cert = (ikev2.X509, der(stage.keys.self_signed(stage.key, "somebody.example.net")))
     for certs in ([cert], [(ikev2.SPKI, stage.key.spki), cert]):
         assert stage.tries(certs).authenticated
     assert {peer["fingerprint"] for peer in stage.right.peers()} == {stage.key.fingerprint}
@@ -73,11 +67,7 @@ def test_a_certificate_that_expired(stage):
 
 def test_a_certificate_that_is_revoked(stage):
     cert = stage.ca.issue(stage.key, "hostile.example.net")
-    path = stage.keys.file("revoked.pem")
-    path.write_text(cert)
-    crl = run("pki", "--signcrl", "--cacert", stage.ca.path, "--cakey", stage.ca.key.path, "--lifetime", "1", "--reason",
-              "key-compromise", "--cert", path, "--outform", "pem").decode()
-    stage.right.add_file("x509crl/ca.pem", crl)
+    stage.right.add_file("x509crl/ca.pem", stage.ca.revoke(cert))
     stage.start().refuses_certificate(cert)
 
 

@@ -5,6 +5,7 @@ own."""
 import pytest
 
 from harness.checks import connects, has_no_sa, is_stranger, rejects
+from harness.keys import EXPIRED
 
 STRANGERS_FIRST = """connections {
 	strangers {
@@ -59,7 +60,7 @@ def test_each_lands_in_its_own(world, order, first):
 
 def test_an_expired_certificate_does_not_make_a_stranger(world):
     right, ca = gateway(world)
-    left = person(world, ca, lifetime=["--not-before", "01.01.20 00:00:00", "--not-after", "01.02.20 00:00:00"])
+    left = person(world, ca, lifetime=EXPIRED)
     world.start(left, right)
     rejects(right, left, "inside", "credential-known")
     has_no_sa(left, right)

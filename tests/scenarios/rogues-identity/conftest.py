@@ -5,6 +5,7 @@ import functools
 
 import pytest
 
+from harness import ikev2
 from harness.checks import connects
 from harness.victim import Victim, withstands
 
@@ -28,6 +29,7 @@ class Company:
         self.mallory = world.rogue("left", self.mallory_conf(), "ed25519", plugin=None, start=False)
         self.gateway.add_file("x509/gateway.pem", self.ca.issue(self.gateway.key, "gateway.example.org"))
         self.gateway.add_file("pubkey/alice.pem", self.alice.key.public_pem)
+        self.mallory.namespace.ip("addr", "add", "10.66.131.7/32", "dev", "lo")
         for host in (self.gateway, self.alice, self.mallory):
             host.add_file("x509ca/ca.pem", self.ca.pem)
 
@@ -37,17 +39,29 @@ class Company:
     def mallory_conf(self, claim="mallory@example.net"):
         return self.world.conf("left", CLAIM=claim)
 
-    def open(self):
-        """Everybody starts, and Alice is at work."""
+    def open(self, connection="alice"):
+        """Everybody starts, and Alice is at work, by this connection of the gateway's."""
         self.world.start(self.gateway, self.alice, self.mallory)
         connects(self.alice, "data")
-        self.victim = Victim(self.gateway, "alice", self.alice, "work")
+        self.victim = Victim(self.gateway, connection, self.alice, "work")
         return self
 
-    def claims(self, identity):
-        """Mallory calls herself something, in swanctl.conf's notation."""
+    @property
+    def mallorys_key(self):
+        """The CERT payload that an honest stranger in her place would send."""
+        return ikev2.SPKI, self.mallory.key.spki
+
+    def mallory_is(self, identity, *certs, initial_contact=False):
+        """Mallory calls herself something, in swanctl.conf's notation, and shows these CERT payloads: her own bare key if
+        none is given."""
         self.mallory.configure(self.mallory_conf(identity))
         self.mallory.load_all()
+        rogue = self.mallory.rogue
+        rogue.behaves()
+        rogue.shows(*(certs or [self.mallorys_key]))
+        if initial_contact:
+            rogue.says("initial contact", drop_notifies=[ikev2.INITIAL_CONTACT], add=[ikev2.notify(ikev2.INITIAL_CONTACT)],
+                       times=0)
 
     def tries(self, *rules):
         """Mallory tries, is told no, and every one of her rules was used."""
