@@ -711,11 +711,7 @@ btns_reason_t SideTable::take_refusal(uint32_t sa, bool flagged)
 	{
 		return reason;
 	}
-	if (record->armed)
-	{
-		return BTNS_REASON_NOT_VERIFIED;
-	}
-	if (record->verified || !record->certs || !record->certs->has_bare_key())
+	if (!record->armed && (record->verified || !record->certs || !record->certs->has_bare_key()))
 	{
 		return BTNS_REASON_NONE;
 	}

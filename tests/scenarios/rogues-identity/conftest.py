@@ -17,16 +17,19 @@ class Company:
 
     @param alice	Alice's identity as swanctl.conf has it
     @param unique	the gateway's uniqueness policy
+    @param load		further plugins of the gateway's and Mallory's
     """
 
-    def __init__(self, world, alice=ALICE, unique="replace", options=None):
+    def __init__(self, world, alice=ALICE, unique="replace", load=()):
         self.world = world
         self.unique = unique
         self.alice_id = alice
         self.ca = world.keys.ca("Company CA")
-        self.gateway = world.host("right", self.gateway_conf(), "ecdsa256", options=options, start=False)
+        self.gateway = world.host("right", self.gateway_conf(), "ecdsa256", load=load, start=False)
         self.alice = world.host("third", world.conf("third", ALICE=alice), "ed25519", start=False)
-        self.mallory = world.rogue("left", self.mallory_conf(), "ed25519", plugin=None, start=False)
+        # she gives up soon when nobody answers
+        self.mallory = world.rogue("left", self.mallory_conf(), "ed25519", plugin=None, start=False,
+                                   options={"retransmit_tries": 1}, load=load)
         self.gateway.add_file("x509/gateway.pem", self.ca.issue(self.gateway.key, "gateway.example.org"))
         self.gateway.add_file("pubkey/alice.pem", self.alice.key.public_pem)
         self.mallory.namespace.ip("addr", "add", "10.66.131.7/32", "dev", "lo")
@@ -51,10 +54,13 @@ class Company:
         """The CERT payload that an honest stranger in her place would send."""
         return ikev2.SPKI, self.mallory.key.spki
 
-    def mallory_is(self, identity, *certs, initial_contact=False):
+    def mallory_is(self, identity, *certs, initial_contact=False, edit=lambda conf: conf):
         """Mallory calls herself something, in swanctl.conf's notation, and shows these CERT payloads: her own bare key if
-        none is given."""
-        self.mallory.configure(self.mallory_conf(identity))
+        none is given.
+
+        @param edit		changes her swanctl.conf
+        """
+        self.mallory.configure(edit(self.mallory_conf(identity)))
         self.mallory.load_all()
         rogue = self.mallory.rogue
         rogue.behaves()
