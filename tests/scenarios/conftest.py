@@ -19,8 +19,16 @@ def pytest_addoption(parser):
 
 
 def pytest_sessionstart(session):
-    # a test run that is told to end cleans up as after Ctrl-C
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    # a test run that is told to end cleans up as after Ctrl-C; a worker hears of it from the one that started it, and may
+    # have its tests in a thread, where this cannot be set
+    if not hasattr(session.config, "workerinput"):
+        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+
+
+def pytest_unconfigure(config):
+    # of workers that were told to end in the middle of a test
+    if not hasattr(config, "workerinput"):
+        net.sweep()
 
 
 @pytest.hookimpl(hookwrapper=True)
