@@ -10,8 +10,18 @@
 #include "btns_self_test.h"
 #include "btns_vici.h"
 #include "btns_worker.h"
+#ifdef BTNS_FAULTS
+#include "btns_faults.h"
+#endif
 
 #include <daemon.h>
+
+#ifndef BTNS_FAULTS
+/* only test builds have these */
+#define btns_faults_configure()
+#define btns_faults_watch(listener)
+#define btns_faults_unwatch()
+#endif
 
 /**
  * All that strongSwan looks for in the object
@@ -71,27 +81,6 @@ struct private_btns_plugin_t {
 	btns_vici_t *vici;
 };
 
-#ifdef BTNS_FAULTS
-/**
- * Test builds: charon.plugins.btns.fault = <function>[:<count>]
- */
-static void arm_fault()
-{
-	char *value, function[64] = "";
-	u_int count = 1;
-
-	value = lib->settings->get_str(lib->settings, "%s.plugins.btns.fault", "",
-								   lib->ns);
-	sscanf(value, "%63[^:]:%u", function, &count);
-	btns_fault(function[0] ? function : NULL, count);
-	DBG1(DBG_CFG, "btns: TEST BUILD, '%s' fails %u times", function, count);
-}
-#else
-static void arm_fault()
-{
-}
-#endif
-
 METHOD(plugin_t, get_name, char*,
 	private_btns_plugin_t *this)
 {
@@ -106,6 +95,7 @@ static void stop(private_btns_plugin_t *this)
 	if (this->listener)
 	{
 		charon->bus->remove_listener(charon->bus, &this->listener->listener);
+		btns_faults_unwatch();
 	}
 	if (this->creds)
 	{
@@ -165,11 +155,12 @@ static bool start(private_btns_plugin_t *this)
 								  settings->core.keys.encodings);
 	free(settings);
 
+	btns_faults_watch(&this->listener->listener);
 	charon->bus->add_listener(charon->bus, &this->listener->listener);
 	lib->credmgr->add_set(lib->credmgr, &this->creds->set);
 	this->kernel = btns_kernel_create(this->worker);
 	this->backends = btns_backends_create(this->pad);
-	arm_fault();
+	btns_faults_configure();
 	return TRUE;
 }
 
@@ -241,7 +232,7 @@ METHOD(plugin_t, reload, bool,
 	this->listener->set_encodings(this->listener,
 								  settings->core.keys.encodings);
 	free(settings);
-	arm_fault();
+	btns_faults_configure();
 	this->worker->audit(this->worker);
 	return ok;
 }
