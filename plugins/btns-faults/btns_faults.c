@@ -194,8 +194,10 @@ static enumerator_t *watched_create_public_enumerator(
  */
 static char grants[MAX_OPTION];
 
-METHOD(listener_t, grant, bool,
-	listener_t *this, ike_sa_t *ike_sa, bool final, bool *success)
+/**
+ * Grants it.
+ */
+static bool grant(listener_t *this, ike_sa_t *ike_sa, bool final, bool *success)
 {
 	auth_cfg_t *auth;
 
@@ -212,7 +214,7 @@ METHOD(listener_t, grant, bool,
  * The other listener
  */
 static listener_t granting = {
-	.authorize = _grant,
+	.authorize = grant,
 };
 
 /**

@@ -346,9 +346,11 @@ static void strip_groups(auth_cfg_t *auth)
 			{
 				DBG1(DBG_CFG, "btns: ignoring group '%Y' that is not ours to "
 					 "be granted by others", group);
-				auth->replace(auth, enumerator, AUTH_RULE_GROUP,
-						identification_create_from_encoding(ID_KEY_ID,
-											chunk_from_str("(stripped)")));
+				/* nothing can be removed; any other group would satisfy a
+				 * connection that wants any, but no connection can require
+				 * a policy without a name */
+				auth->replace(auth, enumerator, AUTH_RULE_CERT_POLICY,
+							  strdup(""));
 			}
 		}
 	}

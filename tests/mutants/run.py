@@ -15,8 +15,9 @@ table, and go to FILE as JUnit XML. The exit status is 0 if every mutant made ev
 import argparse
 import dataclasses
 import fnmatch
-import queue
+import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -309,12 +310,10 @@ class Copy:
                                    "-Doptimization=1"], log, BUILD_SECONDS) != 0:
                 shutil.rmtree(self.build, ignore_errors=True)
                 return self.why(log, "meson failed")
-        targets = []
-        if "unit" in kinds:
-            targets.append("tests/unit/unit")
-        if kinds & {"scenarios", "vm"}:
-            targets += [f"plugins/{path.parent.name}/libstrongswan-btns.so"
-                        for path in sorted((self.source / "plugins").glob("btns*/meson.build"))]
+        wanted = ({"executable"} if "unit" in kinds else set()) | ({"shared module"} if kinds & {"scenarios", "vm"} else set())
+        known = subprocess.run(["meson", "introspect", "--targets", str(self.build)], check=True, capture_output=True).stdout
+        targets = [os.path.relpath(file, self.build) for target in json.loads(known) if target["type"] in wanted
+                   for file in target["filename"]]
         status = self.processes.run(["ninja", "-C", str(self.build), "-j", "2", *targets], log, BUILD_SECONDS)
         if status == 0:
             return ""

@@ -7,10 +7,40 @@ from harness import paths
 from harness.checks import are_strangers, connects, is_refused
 
 
+STAFF = """
+connections {
+	staff {
+		version = 2
+		encap = yes
+		local_addrs = 192.0.2.2
+		local {
+			auth = pubkey
+			pubkeys = me.pem
+			id = right
+		}
+		remote {
+			auth = pubkey
+			id = third
+			pubkeys = third.pem
+			# whatever group somebody has given to them
+			groups = "*"
+		}
+		children {
+			data {
+				local_ts = 10.66.0.1/32
+				remote_ts = 10.66.129.3/32
+			}
+		}
+	}
+}
+"""
+
+
 @pytest.mark.parametrize("group", ["engineers", "btns", "BTNS", "btns:sha256:" + "0" * 64])
 def test_a_group_that_another_plugin_grants(world, group):
     """Groups as RADIUS, say, grants them make somebody known one of the staff; ours are not for others to grant."""
     right = world.host("right", key="ed25519", plugin=paths.FAULTS_PLUGIN, btns={"grants": group}, start=False)
+    right.configure(world.conf("right") + STAFF)
     third = world.host("third", key="ed25519", start=False)
     right.add_file("pubkey/third.pem", third.key.public_pem)
     third.add_file("pubkey/right.pem", right.key.public_pem)
