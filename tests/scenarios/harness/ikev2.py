@@ -163,12 +163,13 @@ class Initiator:
         return self.socket.recv(65535)
 
     def _nat_detection(self):
-        """Notifies that say that we are behind a NAT and the responder is not: so ESP goes over UDP."""
+        """Notifies that say that we are behind a NAT and the responder is not: so ESP goes over UDP, which is all that
+        kernel-libipsec can do; strongSwan 6 leaves AUTH out of an answer if a CHILD_SA cannot be installed."""
         responder = socket.inet_aton(self.responder) + struct.pack("!H", 500)
         hashed = hashlib.sha1(self.spi_i + self.spi_r + responder).digest()
         return [notify(NAT_DETECTION_SOURCE_IP, bytes(20)), notify(NAT_DETECTION_DESTINATION_IP, hashed)]
 
-    def init(self, nat=False):
+    def init(self):
         """IKE_SA_INIT, and the keys."""
         self.spi_i, self.spi_r = os.urandom(8), bytes(8)
         self.nonce = os.urandom(32)
@@ -179,7 +180,7 @@ class Initiator:
             (KE, struct.pack("!HH", CURVE_25519, 0) + share),
             (NONCE, self.nonce),
             notify(SIGNATURE_HASH_ALGORITHMS, struct.pack("!HHHH", 2, 3, 4, 5)),
-            *(self._nat_detection() if nat else []),
+            *self._nat_detection(),
         ])
         self.request = self._header(first, IKE_SA_INIT, 0, 28 + len(body)) + body
         response = self._exchange(self.request)

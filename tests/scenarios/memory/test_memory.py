@@ -49,7 +49,7 @@ class Crowd:
         self.refusals = 0
 
     def comes(self, certs, signer, **how):
-        return self.initiator.init(nat=True).auth(certs, signer, **how)
+        return self.initiator.init().auth(certs, signer, **how)
 
     def is_refused(self):
         """One peer is refused, for one reason after the other."""
