@@ -25,15 +25,15 @@ def are_strangers(left, right, connection="strangers"):
     return is_stranger(right, connection, left.key)
 
 
-def connects(initiator, child):
-    outcome = initiator.initiate(child)
+def connects(initiator, child, ike=None):
+    outcome = initiator.initiate(child, ike)
     assert outcome.success, f"{outcome.error}\n{outcome.log}"
     return outcome
 
 
-def is_refused(initiator, child, answer=REFUSED):
+def is_refused(initiator, child, answer=REFUSED, ike=None):
     """Initiating fails, and the responder's answer is why."""
-    outcome = initiator.initiate(child)
+    outcome = initiator.initiate(child, ike)
     assert not outcome.success, outcome.log
     assert answer in outcome.log, outcome.log
     return outcome
@@ -44,9 +44,9 @@ def has_no_sa(*hosts):
         host.wait_until(lambda: not host.sas(), "no IKE_SA is left")
 
 
-def rejects(responder, initiator, child, code, answer=REFUSED):
+def rejects(responder, initiator, child, code, answer=REFUSED, ike=None):
     """Initiating fails; the responder says why, counts it and lives. Returns the event."""
-    is_refused(initiator, child, answer)
+    is_refused(initiator, child, answer, ike)
     return responder.rejected(code)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
-"""Network namespaces on one wire.
+"""Network namespaces on wires.
 
-Every host has one interface, eth0, that ends in a bridge in a namespace of its own: the wire. Nothing here touches
-the machine's own network. Names begin with btns- and the process ID, so runs do not meet, and what a killed
+A wire is a bridge in a namespace of its own, in which interfaces of hosts end: eth0 of each, if there is one wire;
+network.py makes networks of several. Nothing here touches the machine's own network. Names begin with btns- and the process ID, so runs do not meet, and what a killed
 run left behind is recognised and removed by the next one.
 """
 
@@ -67,6 +67,11 @@ class Namespace:
     def ip(self, *args):
         return ip("-n", self.name, *args)
 
+    def add_addresses(self, interface, addresses):
+        for address in addresses:
+            flags = ["nodad"] if ":" in address else []
+            self.ip("addr", "add", address, "dev", interface, *flags)
+
     def popen(self, argv, **kwargs):
         """Start a program inside, in a mount namespace of its own (ip netns exec makes one)."""
         return subprocess.Popen(["ip", "netns", "exec", self.name, *argv], preexec_fn=die_with_parent, **kwargs)
@@ -107,7 +112,7 @@ class Namespace:
 
 
 class Wire:
-    """The bridge that joins the hosts of one test, and where one can listen to all of them."""
+    """A bridge that joins hosts of one test, and where one can listen to all of them."""
 
     INTERFACE = "br0"
     _count = 0
@@ -116,33 +121,40 @@ class Wire:
         Wire._count += 1
         self.prefix = f"{PREFIX}{os.getpid()}-{Wire._count}-"
         self.namespaces = []
-        self.ports = 0
-        self.bridge = self._add("wire")
+        self.ports = {}
+        self.bridge = self.add("wire")
         self.bridge.ip("link", "add", self.INTERFACE, "type", "bridge")
         self.bridge.ip("link", "set", self.INTERFACE, "up")
 
-    def _add(self, name):
+    def add(self, name):
+        """A namespace for a host, which is not connected to anything yet and goes when the wire is closed."""
         namespace = Namespace(self.prefix + name)
         self.namespaces.append(namespace)
+        # so that an address can go while others of the same network stay
+        namespace.call(lambda: Path("/proc/sys/net/ipv4/conf/all/promote_secondaries").write_text("1"))
         return namespace
+
+    def connect(self, namespace, interface, addresses):
+        """Give a host an interface on this wire, with addresses ("192.0.2.1/24")."""
+        port = self.ports[namespace.name] = f"p{len(self.ports)}"
+        namespace.ip("link", "add", interface, "type", "veth", "peer", "name", port, "netns", self.bridge.name)
+        self.bridge.ip("link", "set", port, "master", self.INTERFACE, "up")
+        namespace.add_addresses(interface, addresses)
+        namespace.ip("link", "set", interface, "up")
 
     def attach(self, name, addresses, inner):
         """Add a host: addresses ("192.0.2.1/24") go to eth0, inner ones to lo."""
-        namespace = self._add(name)
-        # so that an address can go while others of the same network stay
-        namespace.call(lambda: Path("/proc/sys/net/ipv4/conf/all/promote_secondaries").write_text("1"))
-        port = f"p{self.ports}"
-        self.ports += 1
-        namespace.ip("link", "add", "eth0", "type", "veth", "peer", "name", port, "netns", self.bridge.name)
-        self.bridge.ip("link", "set", port, "master", self.INTERFACE, "up")
-        for address in addresses:
-            flags = ["nodad"] if ":" in address else []
-            namespace.ip("addr", "add", address, "dev", "eth0", *flags)
-        for address in inner:
-            flags = ["nodad"] if ":" in address else []
-            namespace.ip("addr", "add", address, "dev", "lo", *flags)
-        namespace.ip("link", "set", "eth0", "up")
+        namespace = self.add(name)
+        self.connect(namespace, "eth0", addresses)
+        namespace.add_addresses("lo", inner)
         return namespace
+
+    def unplug(self, namespace):
+        """Pull a host's cable at the bridge: the host keeps its interface and its addresses."""
+        self.bridge.ip("link", "set", self.ports[namespace.name], "nomaster")
+
+    def plug(self, namespace):
+        self.bridge.ip("link", "set", self.ports[namespace.name], "master", self.INTERFACE)
 
     def close(self):
         for namespace in reversed(self.namespaces):

@@ -205,6 +205,12 @@ class Events:
                         happened = [seen for seen, _ in self.seen[start:]]
                         raise AssertionError(f"no event {name} within {timeout} s; there were {happened}")
 
+    def forget(self):
+        """Forget what was reported so far, so that only later events are found."""
+        with self.condition:
+            self.seen.clear()
+            self.times.clear()
+
     def mark(self):
         """An index for wait(start=)."""
         with self.condition:

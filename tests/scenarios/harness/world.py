@@ -11,6 +11,7 @@ from . import paths, roots, sanitizers
 from .capture import Capture
 from .keys import KeyMaker
 from .net import Wire, folder
+from .network import Network
 from .rogue import Rogue
 
 ADDRESSES = {
@@ -29,9 +30,12 @@ MARKER = b"this must never be seen on the wire; "
 
 
 class World:
-    """A wire with hosts on it. Use as a context manager: it ends whatever happens."""
+    """Hosts on a wire, or in a network. Use as a context manager: it ends whatever happens.
 
-    def __init__(self, scenario=None, session=None, plugin=paths.PLUGIN):
+    @param topology	a network.Topology, with names and addresses of its hosts; left out: one wire, with those of ADDRESSES
+    """
+
+    def __init__(self, scenario=None, session=None, plugin=paths.PLUGIN, topology=None):
         self.own_session = folder() if session is None else None
         self.session = Path(session or self.own_session)
         self.folder = Path(tempfile.mkdtemp(prefix="world-", dir=self.session))
@@ -40,7 +44,9 @@ class World:
         self.keys = KeyMaker(self.folder)
         self.hosts = {}
         self.captures = []
-        self.wire = Wire()
+        self.network = Network(topology) if topology else None
+        self.wires = self.network.wires if topology else {"wire": Wire()}
+        self.wire = next(iter(self.wires.values()))
 
     def __enter__(self):
         return self
@@ -64,8 +70,12 @@ class World:
         @param plugin	TRUE for ours, FALSE for none, or the file of another variant
         @param root		the root that its charon is run from
         """
-        addresses, inner = ADDRESSES[name]
-        namespace = self.wire.attach(name, addresses, inner)
+        if self.network:
+            addresses, inner = self.network.topology.addresses(name), []
+            namespace = self.network.attach(name)
+        else:
+            addresses, inner = ADDRESSES[name]
+            namespace = self.wire.attach(name, addresses, inner)
         folder = self.folder / name
         folder.mkdir()
         if plugin is True:
@@ -104,9 +114,10 @@ class World:
         self.start(*pair)
         return pair
 
-    def capture(self):
-        """Start to listen to the whole wire."""
-        capture = Capture(self.wire.bridge, self.wire.INTERFACE, self.folder / f"wire-{len(self.captures)}.pcap")
+    def capture(self, wire=None):
+        """Start to listen to a whole wire: the first one unless another is given."""
+        wire = wire or self.wire
+        capture = Capture(wire.bridge, wire.INTERFACE, self.folder / f"wire-{len(self.captures)}.pcap")
         self.captures.append(capture)
         return capture
 
@@ -182,7 +193,8 @@ class World:
                     host.process.kill()
                     host.process.wait()
                     host.process = None
-            self.wire.close()
+            for wire in self.wires.values():
+                wire.close()
             self.hosts.clear()
             shutil.rmtree(self.folder, ignore_errors=True)
             if self.own_session:
