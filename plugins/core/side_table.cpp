@@ -301,7 +301,8 @@ btns_reason_t SideTable::check_grant(const Record *record, bool armed, const btn
 	}
 	if (!armed || !record->presented)
 	{
-		return BTNS_REASON_FLAG_WITHOUT_PEER;
+		return record->has_message && record->auth != BTNS_AUTH_SIGNATURE ? BTNS_REASON_NOT_SIGNATURE
+																		  : BTNS_REASON_FLAG_WITHOUT_PEER;
 	}
 	if (facts.rounds_done > 0 || record->another_follows)
 	{
@@ -710,6 +711,10 @@ btns_reason_t SideTable::take_refusal(uint32_t sa, bool flagged)
 	if (reason != BTNS_REASON_NONE)
 	{
 		return reason;
+	}
+	if (flagged && record->has_message && !record->verified && record->auth != BTNS_AUTH_SIGNATURE)
+	{
+		return BTNS_REASON_NOT_SIGNATURE;
 	}
 	if (!record->armed && (record->verified || !record->certs || !record->certs->has_bare_key()))
 	{

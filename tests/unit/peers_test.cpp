@@ -246,6 +246,19 @@ TEST_F(Peers, the_next_message_disarms)
 	EXPECT_EQ(world.authorize(1, facts).reason, BTNS_REASON_FLAG_WITHOUT_PEER);
 }
 
+TEST_F(Peers, who_does_not_sign_is_told_so)
+{
+	world.init(1, here);
+	btns_auth_message_t message{};
+	message.auth = BTNS_AUTH_EAP;
+	message.source = addr(here);
+	message.asserted_id = "anybody";
+	ASSERT_EQ(btns_sa_message(world, 1, &message), BTNS_STATUS_OK);
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, true), BTNS_REASON_NOT_SIGNATURE);
+	EXPECT_EQ(btns_sa_take_refusal(world, 1, false), BTNS_REASON_NONE) << "somebody who mistyped a password";
+	EXPECT_EQ(world.authorize(1, world.facts(1, here)).reason, BTNS_REASON_NOT_SIGNATURE);
+}
+
 /** The grant if one thing is not as it should be. */
 template <typename Change>
 btns_grant_t authorize_but(World &world, const Octets &spki, Change &&change)

@@ -12,6 +12,7 @@ and authenticated as charon does it.
 Payloads are (type, body), as `ikev2` builds them: the body has no generic header.
 """
 
+import socket
 import struct
 
 from .ikev2 import AUTH, CERT, CREATE_CHILD_SA, DELETE, EAP, IKE_AUTH, IKE_SA_INIT, INFORMATIONAL, NOTIFY  # noqa: F401
@@ -36,6 +37,11 @@ def delete(protocol, *spis):
 def eap(code, identifier, data):
     """An EAP payload."""
     return EAP, struct.pack("!BBH", code, identifier, 4 + len(data)) + data
+
+
+def redirect_to(address):
+    """Data of a REDIRECT notify (RFC 5685): to an IPv4 address, without a nonce."""
+    return bytes([1, 4]) + socket.inet_aton(address)
 
 
 def traffic_selectors(*networks, protocol=0, ports=(0, 65535)):

@@ -648,7 +648,8 @@ bool btns_refused(btns_core_t *core, btns_reason_t reason, int64_t now);
 void btns_sa_refuse(btns_core_t *core, uint32_t sa, btns_reason_t reason);
 /**
  * Authentication failed: take the remembered reason. If there is none and the peer was armed or showed a bare key, it
- * is NOT_VERIFIED if the selected entry has the flag, and else NOT_FLAGGED.
+ * is NOT_VERIFIED if the selected entry has the flag, and else NOT_FLAGGED. If the entry has the flag and the peer did
+ * not sign, it is NOT_SIGNATURE.
  *
  * @param flagged	the entry that charon selected has the flag; it selects none if no IKE proposal fits
  */
