@@ -101,3 +101,15 @@ identification_t *btns_publickey_id(const uint8_t *fingerprint)
 	return identification_create_from_encoding(ID_KEY_ID,
 											   chunk_from_str(text));
 }
+
+/*
+ * Described in header.
+ */
+int64_t btns_last_use(child_sa_t *child_sa)
+{
+	time_t in, out;
+
+	child_sa->get_usestats(child_sa, TRUE, &in, NULL, NULL);
+	child_sa->get_usestats(child_sa, FALSE, &out, NULL, NULL);
+	return (int64_t)max(in, out) * 1000;
+}

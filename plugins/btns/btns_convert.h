@@ -51,6 +51,27 @@ bool btns_ts_from_selector(traffic_selector_t *ts, btns_ts_t *out);
 bool btns_ts_from_list(linked_list_t *list, btns_ts_t *out, size_t *count);
 
 /**
+ * When a CHILD_SA carried traffic last, as the kernel tells.
+ *
+ * @param child_sa	CHILD_SA
+ * @return			as btns_now(), 0 if never
+ */
+int64_t btns_last_use(child_sa_t *child_sa);
+
+/**
+ * Time for the core's limits.
+ *
+ * @return			milliseconds of the monotonic clock
+ */
+static inline int64_t btns_now()
+{
+	timeval_t now;
+
+	time_monotonic(&now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
+/**
  * View a chunk as the core sees octets.
  */
 static inline btns_bytes_t btns_bytes(chunk_t chunk)

@@ -166,7 +166,7 @@ static void copy_auth_message(private_btns_listener_t *this, ike_sa_t *ike_sa,
 /**
  * An anonymous responder may not send us elsewhere.
  */
-static void remove_redirect(message_t *message)
+static void remove_redirect(private_btns_listener_t *this, message_t *message)
 {
 	notify_payload_t *notify;
 	enumerator_t *enumerator;
@@ -180,7 +180,12 @@ static void remove_redirect(message_t *message)
 			notify = (notify_payload_t*)payload;
 			if (notify->get_notify_type(notify) == REDIRECT)
 			{
-				DBG1(DBG_IKE, "btns: ignoring a redirection by a BTNS peer");
+				if (btns_refused(this->core, BTNS_REASON_REDIRECT,
+								 time_monotonic(NULL)))
+				{
+					DBG1(DBG_IKE, "btns: ignoring a redirection by a BTNS "
+						 "peer");
+				}
 				message->remove_payload_at(message, enumerator);
 				notify->destroy(notify);
 			}
@@ -190,19 +195,66 @@ static void remove_redirect(message_t *message)
 }
 
 /**
+ * Tell the core that an IKE_SA begins.
+ */
+static void begin(private_btns_listener_t *this, ike_sa_t *ike_sa,
+				  message_t *message)
+{
+	ike_sa_id_t *id = ike_sa->get_id(ike_sa);
+	btns_init_t init = {
+		.role = id->is_initiator(id) ? BTNS_ROLE_INITIATOR
+									 : BTNS_ROLE_RESPONDER,
+		.spi_i = be64toh(id->get_initiator_spi(id)),
+		.spi_r = be64toh(id->get_responder_spi(id)),
+	};
+
+	btns_addr_from_host(message->get_source(message), &init.source);
+	btns_sa_init(this->core, ike_sa->get_unique_id(ike_sa), &init);
+	if (btns_is_crowded(this->core, charon->ike_sa_manager->get_count(
+													charon->ike_sa_manager)))
+	{
+		this->worker->shed(this->worker);
+	}
+}
+
+/**
+ * Ignore a request for a CHILD_SA if the peer sends too many: charon has not
+ * answered it then, so the peer sends it again.
+ */
+static void limit_requests(private_btns_listener_t *this, ike_sa_t *ike_sa,
+						   message_t *message)
+{
+	btns_reason_t reason;
+
+	if (message->get_request(message))
+	{
+		reason = btns_sa_may_create_child(this->core,
+										  ike_sa->get_unique_id(ike_sa),
+										  btns_now());
+		if (reason != BTNS_REASON_NONE &&
+			btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
+		{
+			this->worker->reject(this->worker, ike_sa, reason);
+			message->set_exchange_type(message, EXCHANGE_TYPE_UNDEFINED);
+		}
+	}
+}
+
+/**
  * Look at a message from the peer.
  */
 static void incoming(private_btns_listener_t *this, ike_sa_t *ike_sa,
 					 message_t *message)
 {
 	payload_t *id_payload;
-	btns_addr_t source;
 
 	switch (message->get_exchange_type(message))
 	{
 		case IKE_SA_INIT:
-			btns_addr_from_host(message->get_source(message), &source);
-			btns_sa_init(this->core, ike_sa->get_unique_id(ike_sa), &source);
+			begin(this, ike_sa, message);
+			break;
+		case CREATE_CHILD_SA:
+			limit_requests(this, ike_sa, message);
 			break;
 		case IKE_AUTH:
 			id_payload = message->get_payload(message,
@@ -220,7 +272,7 @@ static void incoming(private_btns_listener_t *this, ike_sa_t *ike_sa,
 	if (message->get_notify(message, REDIRECT) &&
 		btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
 	{
-		remove_redirect(message);
+		remove_redirect(this, message);
 	}
 }
 
@@ -725,6 +777,20 @@ static void child_up(private_btns_listener_t *this, ike_sa_t *ike_sa,
 	remote->destroy(remote);
 }
 
+/**
+ * A CHILD_SA of a BTNS peer goes: keep when it was last used.
+ */
+static void note_use(private_btns_listener_t *this, ike_sa_t *ike_sa,
+					 child_sa_t *child_sa)
+{
+	uint32_t sa = ike_sa->get_unique_id(ike_sa);
+
+	if (btns_sa_is_btns(this->core, sa))
+	{
+		btns_sa_used(this->core, sa, btns_last_use(child_sa));
+	}
+}
+
 METHOD(listener_t, child_updown, bool,
 	private_btns_listener_t *this, ike_sa_t *ike_sa, child_sa_t *child_sa,
 	bool up)
@@ -737,6 +803,7 @@ METHOD(listener_t, child_updown, bool,
 		}
 		else
 		{
+			note_use(this, ike_sa, child_sa);
 			btns_child_down(this->core, ike_sa->get_unique_id(ike_sa),
 							child_sa->get_unique_id(child_sa));
 		}
@@ -751,6 +818,7 @@ METHOD(listener_t, child_rekey, bool,
 	if (ike_sa)
 	{
 		child_up(this, ike_sa, new);
+		note_use(this, ike_sa, old);
 		btns_child_down(this->core, ike_sa->get_unique_id(ike_sa),
 						old->get_unique_id(old));
 	}

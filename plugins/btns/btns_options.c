@@ -114,6 +114,23 @@ static bool get_number(char *name, u_int min, u_int max, u_int *number)
 }
 
 /**
+ * charon's own limit for all IKE_SAs, as it is in force: charon reads it once.
+ */
+static u_int get_ikesa_limit()
+{
+	static bool read;
+	static u_int limit;
+
+	if (!read)
+	{
+		limit = lib->settings->get_int(lib->settings, "%s.ikesa_limit", 0,
+									   lib->ns);
+		read = TRUE;
+	}
+	return limit;
+}
+
+/**
  * Read the reserved ranges.
  */
 static bool get_reserve(btns_settings_t *settings)
@@ -168,8 +185,19 @@ bool btns_options_read(btns_settings_t *settings)
 	ok = get_number("max_peers_per_source", 0, 50000,
 					&core->max_peers_per_source) && ok;
 	ok = get_number("max_children", 1, 1000, &core->max_children) && ok;
+	ok = get_number("max_half_open", 0, 50000, &core->max_half_open) && ok;
+	ok = get_number("max_half_open_per_source", 0, 50000,
+					&core->max_half_open_per_source) && ok;
+	ok = get_number("key_time", 1, 100000, &core->key_time) && ok;
+	ok = get_number("key_time_per_source", 1, 100000,
+					&core->key_time_per_source) && ok;
+	ok = get_number("child_rate", 1, 100000, &core->child_rate) && ok;
+	ok = get_number("idle_timeout", 0, 31536000, &core->idle_timeout) && ok;
+	ok = get_number("childless_timeout", 0, 31536000,
+					&core->childless_timeout) && ok;
 	ok = get_number("log_rate", 0, 1000, &core->log_rate) && ok;
 	ok = get_reserve(settings) && ok;
+	core->ikesa_limit = get_ikesa_limit();
 	if (!ok)
 	{
 		core->max_peers = 0;

@@ -10,6 +10,7 @@
 
 typedef struct private_btns_pad_t private_btns_pad_t;
 typedef struct entry_t entry_t;
+typedef struct addrs_t addrs_t;
 typedef struct view_t view_t;
 
 /**
@@ -54,6 +55,22 @@ struct entry_t {
 };
 
 /**
+ * The host's own addresses at one time. Immutable, shared by views.
+ */
+struct addrs_t {
+
+	/**
+	 * host_t*
+	 */
+	array_t *hosts;
+
+	/**
+	 * Reference count
+	 */
+	refcount_t ref;
+};
+
+/**
  * All peer configurations at one time. Immutable.
  */
 struct view_t {
@@ -64,9 +81,9 @@ struct view_t {
 	array_t *entries;
 
 	/**
-	 * The host's own addresses, host_t*
+	 * The host's own addresses
 	 */
-	array_t *addrs;
+	addrs_t *addrs;
 
 	/**
 	 * Reference count
@@ -126,6 +143,18 @@ CALLBACK(destroy_entry, void,
 }
 
 /**
+ * Release a reference to addresses.
+ */
+static void addrs_put(addrs_t *addrs)
+{
+	if (ref_put(&addrs->ref))
+	{
+		array_destroy_offset(addrs->hosts, offsetof(host_t, destroy));
+		free(addrs);
+	}
+}
+
+/**
  * Release a reference to a view.
  */
 static void view_put(view_t *view)
@@ -133,7 +162,7 @@ static void view_put(view_t *view)
 	if (view && ref_put(&view->ref))
 	{
 		array_destroy_function(view->entries, (void*)destroy_entry, NULL);
-		array_destroy_offset(view->addrs, offsetof(host_t, destroy));
+		addrs_put(view->addrs);
 		free(view);
 	}
 }
@@ -392,7 +421,8 @@ static void add_pools(private_btns_pad_t *this, entry_t *entry)
 }
 
 /**
- * Take references to all peer and child configurations.
+ * Take references to all peer and child configurations. The addresses are still
+ * to be set.
  */
 static view_t *view_create(private_btns_pad_t *this)
 {
@@ -405,7 +435,6 @@ static view_t *view_create(private_btns_pad_t *this)
 
 	INIT(view,
 		.entries = array_create(0, 0),
-		.addrs = array_create(0, 0),
 		.ref = 1,
 	);
 	enumerator = this->inner->create_peer_cfg_enumerator(this->inner, NULL,
@@ -442,38 +471,44 @@ static view_t *view_create(private_btns_pad_t *this)
 }
 
 /**
- * Add the host's own addresses to a view.
+ * Ask for the host's own addresses.
  */
-static void view_add_addresses(view_t *view)
+static addrs_t *addrs_create()
 {
 	enumerator_t *enumerator;
+	addrs_t *addrs;
 	host_t *host;
 
+	INIT(addrs,
+		.hosts = array_create(0, 0),
+		.ref = 1,
+	);
 	enumerator = charon->kernel->create_address_enumerator(charon->kernel,
 														   ADDR_TYPE_ALL);
 	while (enumerator->enumerate(enumerator, &host))
 	{
-		array_insert(view->addrs, ARRAY_TAIL, host->clone(host));
+		array_insert(addrs->hosts, ARRAY_TAIL, host->clone(host));
 	}
 	enumerator->destroy(enumerator);
+	return addrs;
 }
 
 /**
- * Compare the addresses of two views.
+ * Compare the addresses of two times.
  */
-static bool same_addresses(view_t *a, view_t *b)
+static bool same_addresses(addrs_t *a, addrs_t *b)
 {
 	host_t *x, *y;
 	int i;
 
-	if (array_count(a->addrs) != array_count(b->addrs))
+	if (array_count(a->hosts) != array_count(b->hosts))
 	{
 		return FALSE;
 	}
-	for (i = 0; i < array_count(a->addrs); i++)
+	for (i = 0; i < array_count(a->hosts); i++)
 	{
-		array_get(a->addrs, i, &x);
-		array_get(b->addrs, i, &y);
+		array_get(a->hosts, i, &x);
+		array_get(b->hosts, i, &y);
 		if (!x->ip_equals(x, y))
 		{
 			return FALSE;
@@ -673,9 +708,9 @@ static bool commit(private_btns_pad_t *this, view_t *view)
 			return FALSE;
 		}
 	}
-	for (i = 0; i < array_count(view->addrs); i++)
+	for (i = 0; i < array_count(view->addrs->hosts); i++)
 	{
-		array_get(view->addrs, i, &host);
+		array_get(view->addrs->hosts, i, &host);
 		if (btns_addr_from_host(host, &addr) &&
 			btns_config_own_address(config, &addr) != BTNS_STATUS_OK)
 		{
@@ -712,22 +747,15 @@ METHOD(btns_pad_t, update, bool,
 	view = view_create(this);
 	if (addresses || !old)
 	{
-		view_add_addresses(view);
+		view->addrs = addrs_create();
 	}
 	else
 	{
-		array_destroy_offset(view->addrs, offsetof(host_t, destroy));
-		view->addrs = array_create(0, 0);
-		for (int i = 0; i < array_count(old->addrs); i++)
-		{
-			host_t *host;
-
-			array_get(old->addrs, i, &host);
-			array_insert(view->addrs, ARRAY_TAIL, host->clone(host));
-		}
+		ref_get(&old->addrs->ref);
+		view->addrs = old->addrs;
 	}
 	changed = !old || !same_configs(old, view) ||
-			  (addresses && !same_addresses(old, view));
+			  (addresses && !same_addresses(old->addrs, view->addrs));
 	if (changed)
 	{
 		this->mutex->lock(this->mutex);
@@ -906,7 +934,7 @@ static btns_choice_t lookup(private_btns_pad_t *this, ike_sa_t *ike_sa,
 	if (verdict->choice == BTNS_CHOICE_ASK_AGAIN)
 	{
 		claim->key_known = TRUE;
-		if (btns_sa_key(this->core, sa, &key,
+		if (btns_sa_key(this->core, sa, btns_now(), &key,
 						&claim->key_reason) == BTNS_STATUS_OK)
 		{
 			claim->fingerprint = key.fingerprint;
@@ -914,7 +942,9 @@ static btns_choice_t lookup(private_btns_pad_t *this, ike_sa_t *ike_sa,
 		claim->vouched = btns_vouched(this->core, ike_sa, id,
 								claim->fingerprint ? &key : NULL) ? BTNS_YES
 																  : BTNS_NO;
-		claim->limit = btns_sa_admissible(this->core, sa);
+		claim->limit = btns_sa_admissible(this->core, sa,
+						charon->ike_sa_manager->get_count(
+													charon->ike_sa_manager));
 		if (claim->role == BTNS_ROLE_INITIATOR && goes_to_reserved(this, ike_sa))
 		{
 			claim->limit = BTNS_REASON_DESTINATION_RESERVED;

@@ -12,6 +12,12 @@
  */
 #define MAX_REJECTIONS 256
 
+/**
+ * Milliseconds between two looks at who could make room, unless it is time for
+ * an audit
+ */
+#define SHED_INTERVAL 200
+
 typedef struct private_btns_worker_t private_btns_worker_t;
 typedef struct queued_t queued_t;
 
@@ -114,13 +120,23 @@ struct private_btns_worker_t {
 	bool audit;
 
 	/**
+	 * Making room was asked for
+	 */
+	bool shed;
+
+	/**
+	 * When that was done last, as btns_now()
+	 */
+	int64_t last_shed;
+
+	/**
 	 * The thread has to end
 	 */
 	bool stop;
 
 	/**
-	 * Lock for the queues, current, queued, done, audit, stop. Never held across a call
-	 * into charon.
+	 * Lock for the queues, current, queued, done, audit, shed, last_shed, stop.
+	 * Never held across a call into charon.
 	 */
 	mutex_t *mutex;
 
@@ -207,7 +223,8 @@ static void report(private_btns_worker_t *this, queued_t *task)
 		/* decoding and checking keys is slow, so this has the limit of the log */
 		if (info->peer.key.type == BTNS_KEY_NONE && task->evidence)
 		{
-			btns_evidence_key(this->core, task->evidence, &info->peer.key);
+			btns_evidence_key(this->core, task->evidence, btns_now(),
+							  &info->peer.key);
 		}
 		DBG1(DBG_CFG, "btns: refused %H '%s': %s (%s)", host,
 			 info->peer.asserted_id, btns_reason_text(info->reason),
@@ -227,7 +244,7 @@ static void report(private_btns_worker_t *this, queued_t *task)
  * waits for all the IKE_SAs that other threads have in their hands, and one of
  * these threads may wait for us.
  */
-static ike_sa_t *checkout(btns_peer_info_t *peer)
+static ike_sa_t *checkout(const btns_peer_info_t *peer)
 {
 	ike_sa_id_t *id;
 	ike_sa_t *ike_sa;
@@ -246,17 +263,32 @@ static ike_sa_t *checkout(btns_peer_info_t *peer)
 }
 
 /**
+ * TRUE unless a peer that was half-open has authenticated in the meantime.
+ */
+static bool may_close(ike_sa_t *ike_sa, btns_reason_t reason)
+{
+	return reason != BTNS_REASON_SHED_HALF_OPEN ||
+		   (ike_sa->get_state(ike_sa) == IKE_CONNECTING &&
+			!ike_sa->get_peer_cfg(ike_sa));
+}
+
+/**
  * Close an IKE_SA without waiting for the peer.
  *
- * @return			FALSE if it is gone already
+ * @return			FALSE if it is gone already, or is not to be closed any more
  */
-static bool close_sa(btns_peer_info_t *peer)
+static bool close_sa(btns_peer_info_t *peer, btns_reason_t reason)
 {
 	ike_sa_t *ike_sa;
 
 	ike_sa = checkout(peer);
 	if (!ike_sa)
 	{
+		return FALSE;
+	}
+	if (!may_close(ike_sa, reason))
+	{
+		charon->ike_sa_manager->checkin(charon->ike_sa_manager, ike_sa);
 		return FALSE;
 	}
 	if (ike_sa->delete(ike_sa, TRUE) == DESTROY_ME)
@@ -324,6 +356,20 @@ METHOD(btns_worker_t, audit, void,
 	this->mutex->unlock(this->mutex);
 }
 
+METHOD(btns_worker_t, shed, void,
+	private_btns_worker_t *this)
+{
+	int64_t now = btns_now();
+
+	this->mutex->lock(this->mutex);
+	if (now - this->last_shed >= SHED_INTERVAL)
+	{
+		this->shed = TRUE;
+		this->condvar->signal(this->condvar);
+	}
+	this->mutex->unlock(this->mutex);
+}
+
 METHOD(btns_worker_t, wait_closed, void,
 	private_btns_worker_t *this, u_int ms)
 {
@@ -368,19 +414,59 @@ static void evict_cb(void *user, uint32_t sa, btns_reason_t reason)
 }
 
 /**
+ * Callback of the core: note when a BTNS peer's CHILD_SAs were used.
+ */
+static void look_cb(void *user, const btns_peer_info_t *peer)
+{
+	private_btns_worker_t *this = user;
+	enumerator_t *enumerator;
+	child_sa_t *child_sa;
+	ike_sa_t *ike_sa;
+
+	ike_sa = checkout(peer);
+	if (ike_sa)
+	{
+		enumerator = ike_sa->create_child_sa_enumerator(ike_sa);
+		while (enumerator->enumerate(enumerator, &child_sa))
+		{
+			btns_sa_used(this->core, peer->sa, btns_last_use(child_sa));
+		}
+		enumerator->destroy(enumerator);
+		charon->ike_sa_manager->checkin(charon->ike_sa_manager, ike_sa);
+	}
+}
+
+/**
+ * Close who is idle, and who has to make room.
+ */
+static void reap(private_btns_worker_t *this, bool audit)
+{
+	int64_t now = btns_now();
+
+	if (audit)
+	{
+		btns_reap(this->core, now, look_cb, evict_cb, this);
+	}
+	btns_shed(this->core, now,
+			  charon->ike_sa_manager->get_count(charon->ike_sa_manager),
+			  evict_cb, this);
+}
+
+/**
  * Wait for something to do.
  *
  * @param task		next task, NULL if there is none
  * @param audit		TRUE if an audit is due
+ * @param shed		TRUE if room has to be made
  * @return			FALSE to end
  */
 static bool wait_for_work(private_btns_worker_t *this, queued_t **task,
-						  bool *audit)
+						  bool *audit, bool *shed)
 {
 	bool timeout = FALSE, stop;
 
 	this->mutex->lock(this->mutex);
-	while (!this->stop && !this->audit && !timeout &&
+	while (!this->stop && !this->audit && !this->shed && !timeout &&
 		   !this->closes->get_count(this->closes) &&
 		   !this->reports->get_count(this->reports))
 	{
@@ -388,7 +474,12 @@ static bool wait_for_work(private_btns_worker_t *this, queued_t **task,
 											BTNS_AUDIT_INTERVAL * 1000);
 	}
 	*audit = this->audit || timeout;
-	this->audit = FALSE;
+	*shed = this->shed;
+	this->audit = this->shed = FALSE;
+	if (*shed)
+	{
+		this->last_shed = btns_now();
+	}
 	*task = NULL;
 	if (this->closes->remove_first(this->closes, (void**)task) == SUCCESS)
 	{
@@ -412,7 +503,7 @@ static bool close_task(private_btns_worker_t *this, queued_t *task)
 {
 	bool closed;
 
-	closed = close_sa(&task->rejection.peer);
+	closed = close_sa(&task->rejection.peer, task->rejection.reason);
 
 	this->mutex->lock(this->mutex);
 	this->current = 0;
@@ -429,9 +520,9 @@ static void *work(private_btns_worker_t *this)
 {
 	time_t now, last = time_monotonic(NULL);
 	queued_t *task;
-	bool audit;
+	bool audit, shed;
 
-	while (wait_for_work(this, &task, &audit))
+	while (wait_for_work(this, &task, &audit, &shed))
 	{
 		if (task)
 		{
@@ -447,6 +538,11 @@ static void *work(private_btns_worker_t *this)
 			last = now;
 			this->pad->update(this->pad, TRUE);
 			btns_audit(this->core, evict_cb, this);
+			reap(this, TRUE);
+		}
+		else if (shed)
+		{
+			reap(this, FALSE);
 		}
 	}
 	return NULL;
@@ -484,6 +580,7 @@ btns_worker_t *btns_worker_create(btns_core_t *core, btns_pad_t *pad)
 			.reject = _reject,
 			.set_callback = _set_callback,
 			.audit = _audit,
+			.shed = _shed,
 			.wait_closed = _wait_closed,
 			.destroy = _destroy,
 		},

@@ -15,8 +15,8 @@ typedef struct btns_worker_t btns_worker_t;
 typedef struct btns_rejection_t btns_rejection_t;
 
 /**
- * Seconds between two looks at the configuration: charon tells nobody that it
- * changed.
+ * Seconds between two looks at the configuration, of which charon tells nobody
+ * that it changed, and at who is idle.
  */
 #define BTNS_AUDIT_INTERVAL 2
 
@@ -42,7 +42,8 @@ struct btns_rejection_t {
 typedef void (*btns_rejection_cb_t)(void *user, const btns_rejection_t *info);
 
 /**
- * Deletes IKE_SAs, reports rejections, watches the configuration.
+ * Deletes IKE_SAs, reports rejections, watches the configuration, finds idle
+ * peers.
  */
 struct btns_worker_t {
 
@@ -77,6 +78,12 @@ struct btns_worker_t {
 	 * Have the configuration looked at and audited soon. Callable in any hook.
 	 */
 	void (*audit)(btns_worker_t *this);
+
+	/**
+	 * Have strangers make room soon, because charon nears ikesa_limit. Callable
+	 * in any hook.
+	 */
+	void (*shed)(btns_worker_t *this);
 
 	/**
 	 * Wait until all IKE_SAs that were to be closed when this was called are

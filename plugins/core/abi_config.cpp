@@ -23,6 +23,13 @@ bool copy_settings(const btns_options_t *options, btns::Settings &out)
 	out.max_peers = options->max_peers;
 	out.max_peers_per_source = options->max_peers_per_source;
 	out.max_children = options->max_children;
+	out.max_half_open = options->max_half_open;
+	out.max_half_open_per_source = options->max_half_open_per_source;
+	out.key_rates = {options->key_time, options->key_time_per_source};
+	out.child_rate = options->child_rate;
+	out.idle_timeout = options->idle_timeout;
+	out.childless_timeout = options->childless_timeout;
+	out.ikesa_limit = options->ikesa_limit;
 	out.log_rate = options->log_rate;
 	std::vector<btns::Range> reserve;
 	for (const btns_range_t &item : std::span(options->reserve, options->reserve_count))
@@ -98,6 +105,13 @@ void btns_options_default(btns_options_t *out)
 	out->max_peers = 1000;
 	out->max_peers_per_source = 16;
 	out->max_children = 16;
+	out->max_half_open = 500;
+	out->max_half_open_per_source = 16;
+	out->key_time = 250;
+	out->key_time_per_source = 50;
+	out->child_rate = 60;
+	out->idle_timeout = 3600;
+	out->childless_timeout = 60;
 	out->log_rate = 5;
 }
 

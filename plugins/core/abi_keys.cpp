@@ -89,33 +89,11 @@ btns_status_t btns_key_parse(const btns_key_policy_t *policy, unsigned encoding,
 	}
 	*out = {};
 	*reason = BTNS_REASON_INTERNAL;
-	const btns_status_t status = btns::guard(__func__,
-											 [&]
-											 {
-												 if (policy == nullptr || !is_valid(body))
-												 {
-													 return BTNS_STATUS_INVALID;
-												 }
-												 const auto key = btns::parse_key(*policy, encoding, view(body));
-												 if (!key)
-												 {
-													 *reason = key.reason();
-													 return BTNS_STATUS_REFUSED;
-												 }
-												 out->type = key->type;
-												 out->bits = key->bits;
-												 out->encoding = encoding;
-												 out->spki_len = key->spki.size();
-												 std::ranges::copy(key->fingerprint, out->fingerprint);
-												 std::ranges::copy(key->spki, out->spki);
-												 *reason = BTNS_REASON_NONE;
-												 return BTNS_STATUS_OK;
-											 });
-	if (status != BTNS_STATUS_OK && status != BTNS_STATUS_REFUSED)
+	if (policy == nullptr || !is_valid(body))
 	{
-		*reason = btns::failure_reason(status);
+		return BTNS_STATUS_INVALID;
 	}
-	return status;
+	return btns::parse_key(__func__, *policy, encoding, view(body), {}, *out, *reason);
 }
 
 btns_status_t btns_key_encode(unsigned encoding, btns_bytes_t spki, uint8_t *out, size_t *len)

@@ -52,6 +52,10 @@ btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user)
 					 cb(user, "evicted", totals.evicted);
 					 cb(user, "peers", counts.peers);
 					 cb(user, "children", counts.children);
+					 cb(user, "half-open", counts.half_open);
+					 const auto metered = core->core.key_meter.totals();
+					 cb(user, "key-time", metered.spent / 1000);
+					 cb(user, "key-sources", metered.sources);
 					 cb(user, "records", counts.records);
 					 cb(user, "reserved-ranges",
 						core->core.pad()->reserved().size() + core->core.settings()->reserve.size() +

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "abi.h"
+#include "overload.h"
 
 using btns::guard;
 using btns::guard_reason;
@@ -90,16 +91,17 @@ btns_status_t decide_child(const char *function, btns_core_t *core, const btns_c
 
 extern "C" {
 
-btns_status_t btns_sa_init(btns_core_t *core, uint32_t sa, const btns_addr_t *source)
+btns_status_t btns_sa_init(btns_core_t *core, uint32_t sa, const btns_init_t *init)
 {
 	return guard(__func__,
 				 [&]
 				 {
-					 if (core == nullptr || source == nullptr)
+					 if (core == nullptr || init == nullptr)
 					 {
 						 return BTNS_STATUS_INVALID;
 					 }
-					 return core->core.table.init(sa, *source) ? BTNS_STATUS_OK : BTNS_STATUS_REFUSED;
+					 return core->core.table.init(sa, *init, *core->core.settings()) ? BTNS_STATUS_OK
+																					 : BTNS_STATUS_REFUSED;
 				 });
 }
 
@@ -137,7 +139,7 @@ btns_auth_t btns_sa_auth(btns_core_t *core, uint32_t sa)
 	return auth;
 }
 
-btns_status_t btns_sa_key(btns_core_t *core, uint32_t sa, btns_key_t *out, btns_reason_t *reason)
+btns_status_t btns_sa_key(btns_core_t *core, uint32_t sa, int64_t now, btns_key_t *out, btns_reason_t *reason)
 {
 	if (out == nullptr || reason == nullptr)
 	{
@@ -152,7 +154,8 @@ btns_status_t btns_sa_key(btns_core_t *core, uint32_t sa, btns_key_t *out, btns_
 							{
 								return BTNS_STATUS_INVALID;
 							}
-							const auto found = core->core.table.key(sa, *core->core.settings());
+							const auto found =
+								core->core.table.key(sa, *core->core.settings(), core->core.key_meter, now);
 							*out = found.key;
 							*reason = found.reason;
 							return found.status;
@@ -175,7 +178,7 @@ btns_evidence_t *btns_sa_evidence(btns_core_t *core, uint32_t sa)
 	return evidence;
 }
 
-btns_status_t btns_evidence_key(btns_core_t *core, const btns_evidence_t *evidence, btns_key_t *out)
+btns_status_t btns_evidence_key(btns_core_t *core, const btns_evidence_t *evidence, int64_t now, btns_key_t *out)
 {
 	if (out == nullptr)
 	{
@@ -189,7 +192,10 @@ btns_status_t btns_evidence_key(btns_core_t *core, const btns_evidence_t *eviden
 					 {
 						 return BTNS_STATUS_INVALID;
 					 }
-					 const auto found = btns::find_presented_key(core->core.settings()->keys, *evidence->certs);
+					 const auto settings = core->core.settings();
+					 const btns::KeyGate gate = [&](btns_key_type_t type, unsigned bits)
+					 { return core->core.key_meter.spend(btns::key_cost(type, bits), settings->key_rates, now); };
+					 const auto found = btns::find_presented_key(settings->keys, *evidence->certs, gate);
 					 *out = found.key;
 					 return found.status;
 				 });
@@ -238,7 +244,7 @@ bool btns_sa_names_certificate(btns_core_t *core, uint32_t sa)
 	return names;
 }
 
-btns_reason_t btns_sa_admissible(btns_core_t *core, uint32_t sa)
+btns_reason_t btns_sa_admissible(btns_core_t *core, uint32_t sa, unsigned ike_sas)
 {
 	btns_reason_t reason = BTNS_REASON_INTERNAL;
 	guard_reason(__func__, &reason,
@@ -248,7 +254,7 @@ btns_reason_t btns_sa_admissible(btns_core_t *core, uint32_t sa)
 					 {
 						 return BTNS_STATUS_INVALID;
 					 }
-					 reason = core->core.table.admissible(sa, *core->core.settings());
+					 reason = core->core.table.admissible(sa, *core->core.settings(), ike_sas);
 					 return BTNS_STATUS_OK;
 				 });
 	return reason;
@@ -401,6 +407,95 @@ bool btns_sa_is_btns(btns_core_t *core, uint32_t sa)
 			  return BTNS_STATUS_OK;
 		  });
 	return is_btns;
+}
+
+btns_reason_t btns_sa_may_create_child(btns_core_t *core, uint32_t sa, int64_t now)
+{
+	btns_reason_t reason = BTNS_REASON_INTERNAL;
+	guard_reason(__func__, &reason,
+				 [&]
+				 {
+					 if (core == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 reason = core->core.table.may_create_child(sa, *core->core.settings(), now);
+					 return BTNS_STATUS_OK;
+				 });
+	return reason;
+}
+
+void btns_sa_used(btns_core_t *core, uint32_t sa, int64_t when)
+{
+	guard(__func__,
+		  [&]
+		  {
+			  if (core != nullptr)
+			  {
+				  core->core.table.used(sa, when);
+			  }
+			  return BTNS_STATUS_OK;
+		  });
+}
+
+btns_status_t btns_reap(btns_core_t *core, int64_t now, btns_look_cb_t look, btns_evict_cb_t evict, void *user)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr || look == nullptr || evict == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 const auto settings = core->core.settings();
+					 const auto reaping = core->core.table.reap(*settings, now);
+					 for (const btns::Eviction &eviction : reaping.evictions)
+					 {
+						 evict(user, eviction.sa, eviction.reason);
+					 }
+					 for (const btns_peer_info_t &peer : reaping.looks)
+					 {
+						 look(user, &peer);
+						 if (core->core.table.is_idle(peer.sa, *settings, now))
+						 {
+							 evict(user, peer.sa, BTNS_REASON_IDLE);
+						 }
+					 }
+					 return BTNS_STATUS_OK;
+				 });
+}
+
+bool btns_is_crowded(btns_core_t *core, unsigned ike_sas)
+{
+	bool crowded = false;
+	guard(__func__,
+		  [&]
+		  {
+			  crowded = core != nullptr && btns::count_to_shed(ike_sas, core->core.settings()->ikesa_limit) > 0;
+			  return BTNS_STATUS_OK;
+		  });
+	return crowded;
+}
+
+btns_status_t btns_shed(btns_core_t *core, int64_t now, unsigned ike_sas, btns_evict_cb_t evict, void *user)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr || evict == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 for (const btns::Eviction &eviction : core->core.table.shed(*core->core.settings(), now, ike_sas))
+					 {
+						 if (eviction.reason == BTNS_REASON_SHED && core->core.table.mark_evicted(eviction.sa))
+						 {
+							 core->core.stats.evict();
+						 }
+						 evict(user, eviction.sa, eviction.reason);
+					 }
+					 return BTNS_STATUS_OK;
+				 });
 }
 
 btns_status_t btns_child_authorize(btns_core_t *core, uint32_t sa, const btns_child_t *child, btns_evict_cb_t evict,

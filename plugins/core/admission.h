@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 /**
  * @file admission.h
- * The caps for strangers: how many there are, in total and from one source.
+ * Caps: how many there are of something, in total and from one source.
  */
 #pragma once
 
@@ -19,20 +19,29 @@ inline Address source_of(const Address &address)
 	return {address.family, prefix_of(address, address.family == 4 ? 32 : 64).first};
 }
 
+struct Caps
+{
+	unsigned max;
+	unsigned max_per_source;
+	/** why not, if there are that many */
+	btns_reason_t too_many;
+	btns_reason_t too_many_of_source;
+};
+
 /** Counts places that are taken. */
 class Admission
 {
 public:
 	/** NONE, or the cap that is reached. */
-	[[nodiscard]] btns_reason_t check(const Address &address, unsigned max, unsigned max_per_source) const
+	[[nodiscard]] btns_reason_t check(const Address &address, const Caps &caps) const
 	{
-		if (total_ >= max)
+		if (total_ >= caps.max)
 		{
-			return BTNS_REASON_MAX_PEERS;
+			return caps.too_many;
 		}
 		const auto found = by_source_.find(source_of(address));
 		const unsigned there = found == by_source_.end() ? 0 : found->second;
-		return there >= max_per_source ? BTNS_REASON_MAX_PEERS_PER_SOURCE : BTNS_REASON_NONE;
+		return there >= caps.max_per_source ? caps.too_many_of_source : BTNS_REASON_NONE;
 	}
 
 	/** A place for a peer from this address. */

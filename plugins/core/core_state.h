@@ -47,6 +47,7 @@ public:
 	std::vector<NamedFinding> new_findings();
 
 	SideTable table;
+	KeyMeter key_meter;
 	Stats stats;
 
 private:

@@ -3,9 +3,11 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "edwards_point.h"
+#include "guard.h"
 #include "spki.h"
 #include "x509.h"
 
@@ -85,7 +87,7 @@ struct StrengthCheck
 
 } // namespace
 
-Result<CheckedKey> parse_key(const btns_key_policy_t &policy, unsigned encoding, Bytes body)
+Result<CheckedKey> parse_key(const btns_key_policy_t &policy, unsigned encoding, Bytes body, const KeyGate &gate)
 {
 	if (const auto reason = check_payload(policy, encoding, body); reason != BTNS_REASON_NONE)
 	{
@@ -101,6 +103,13 @@ Result<CheckedKey> parse_key(const btns_key_policy_t &policy, unsigned encoding,
 	{
 		return BTNS_REASON_KEY_TYPE_DISABLED;
 	}
+	if (gate)
+	{
+		if (const auto reason = gate(type, key_bits(*key)); reason != BTNS_REASON_NONE)
+		{
+			return reason;
+		}
+	}
 	if (const auto reason = std::visit(StrengthCheck{policy}, *key); reason != BTNS_REASON_NONE)
 	{
 		return reason;
@@ -112,6 +121,36 @@ Result<CheckedKey> parse_key(const btns_key_policy_t &policy, unsigned encoding,
 	}
 	const Fingerprint print = fingerprint(spki);
 	return CheckedKey{type, key_bits(*key), std::move(spki), print};
+}
+
+btns_status_t parse_key(const char *function, const btns_key_policy_t &policy, unsigned encoding, Bytes body,
+						const KeyGate &gate, btns_key_t &out, btns_reason_t &reason)
+{
+	out = {};
+	reason = BTNS_REASON_INTERNAL;
+	const btns_status_t status = guard(function,
+									   [&]
+									   {
+										   const auto key = parse_key(policy, encoding, body, gate);
+										   if (!key)
+										   {
+											   reason = key.reason();
+											   return BTNS_STATUS_REFUSED;
+										   }
+										   out.type = key->type;
+										   out.bits = key->bits;
+										   out.encoding = encoding;
+										   out.spki_len = key->spki.size();
+										   std::ranges::copy(key->fingerprint, out.fingerprint);
+										   std::ranges::copy(key->spki, out.spki);
+										   reason = BTNS_REASON_NONE;
+										   return BTNS_STATUS_OK;
+									   });
+	if (status != BTNS_STATUS_OK && status != BTNS_STATUS_REFUSED)
+	{
+		reason = failure_reason(status);
+	}
+	return status;
 }
 
 Result<Fingerprint> identify_key(unsigned encoding, Bytes body)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "cursor.h"
@@ -29,12 +30,27 @@ struct CheckedKey
 };
 
 /**
+ * Asked once a key is decoded and its type is acceptable, before it is checked, which is slow: a reason other than NONE
+ * stops it. The size is that of the RSA modulus or of the curve, bits.
+ */
+using KeyGate = std::function<btns_reason_t(btns_key_type_t type, unsigned bits)>;
+
+/**
  * Decode and check the key in a CERT payload.
  *
  * @param encoding	CERT encoding (RFC 7296 3.6): 15, 11 or 4
  * @param body		what follows the encoding octet
+ * @param gate		may be empty
  */
-Result<CheckedKey> parse_key(const btns_key_policy_t &policy, unsigned encoding, Bytes body);
+Result<CheckedKey> parse_key(const btns_key_policy_t &policy, unsigned encoding, Bytes body, const KeyGate &gate = {});
+/**
+ * The same for the C ABI: what is thrown becomes a status.
+ *
+ * @param function	name in core.h, for fault injection
+ * @param out		all zero unless BTNS_STATUS_OK
+ */
+btns_status_t parse_key(const char *function, const btns_key_policy_t &policy, unsigned encoding, Bytes body,
+						const KeyGate &gate, btns_key_t &out, btns_reason_t &reason);
 
 /**
  * Which key is it? Decodes without the policy and the checks of parse_key(), to compare with a key that passed them.

@@ -110,7 +110,7 @@ CertPayloads copy_certs(std::span<const btns_cert_t> certs, size_t total, size_t
 	return copy;
 }
 
-PresentedKey find_presented_key(const btns_key_policy_t &policy, const CertPayloads &payloads)
+PresentedKey find_presented_key(const btns_key_policy_t &policy, const CertPayloads &payloads, const KeyGate &gate)
 {
 	if (payloads.total == 0)
 	{
@@ -131,11 +131,9 @@ PresentedKey find_presented_key(const btns_key_policy_t &policy, const CertPaylo
 	}
 	const Cert &first = *selection.certs.front();
 	PresentedKey found;
-	found.status =
-		btns_key_parse(&policy, first.encoding, {first.body.data(), first.body.size()}, &found.key, &found.reason);
+	found.status = parse_key("btns_key_parse", policy, first.encoding, first.body, gate, found.key, found.reason);
 	if (found.status != BTNS_STATUS_OK)
 	{
-		found.key = {};
 		return found;
 	}
 	// the checks are slow: the others need only be the same key

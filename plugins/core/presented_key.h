@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "btns/core.h"
+#include "key.h"
 
 namespace btns
 {
@@ -57,7 +58,10 @@ struct PresentedKey
 /**
  * Find the key that a peer presents: a bare key of type 15 or 11, which are one key if both are there (RFC 5386 2
  * demands type 11 for RSA), or that of the first certificate. Slow: decodes and checks keys.
+ *
+ * @param gate	asked before a key is checked, may be empty
  */
-PresentedKey find_presented_key(const btns_key_policy_t &policy, const CertPayloads &payloads);
+PresentedKey find_presented_key(const btns_key_policy_t &policy, const CertPayloads &payloads,
+								const KeyGate &gate = {});
 
 } // namespace btns

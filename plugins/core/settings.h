@@ -6,6 +6,7 @@
 #pragma once
 
 #include "btns/core.h"
+#include "key_meter.h"
 #include "range_set.h"
 
 namespace btns
@@ -18,6 +19,13 @@ struct Settings
 	unsigned max_peers = 0;
 	unsigned max_peers_per_source = 0;
 	unsigned max_children = 0;
+	unsigned max_half_open = 0;
+	unsigned max_half_open_per_source = 0;
+	KeyRates key_rates{};
+	unsigned child_rate = 0;
+	unsigned idle_timeout = 0;
+	unsigned childless_timeout = 0;
+	unsigned ikesa_limit = 0;
 	unsigned log_rate = 0;
 	RangeSet reserve;
 };

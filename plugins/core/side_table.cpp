@@ -6,6 +6,7 @@
 #include <set>
 
 #include "child_policy.h"
+#include "overload.h"
 
 namespace btns
 {
@@ -28,6 +29,23 @@ Fingerprint fingerprint_of(const btns_key_t &key)
 	Fingerprint out{};
 	std::ranges::copy(key.fingerprint, out.begin());
 	return out;
+}
+
+Caps peer_caps(const Settings &settings)
+{
+	return {settings.max_peers, settings.max_peers_per_source, BTNS_REASON_MAX_PEERS, BTNS_REASON_MAX_PEERS_PER_SOURCE};
+}
+
+Caps half_open_caps(const Settings &settings)
+{
+	return {settings.max_half_open, settings.max_half_open_per_source, BTNS_REASON_HALF_OPEN,
+			BTNS_REASON_HALF_OPEN_PER_SOURCE};
+}
+
+/** Seconds as milliseconds. */
+int64_t milliseconds(unsigned seconds)
+{
+	return int64_t{1000} * seconds;
 }
 
 bool is_key(const btns_key_t &key, const uint8_t *fingerprint)
@@ -69,6 +87,30 @@ void SideTable::disarm(Record &record)
 	}
 }
 
+void SideTable::close_half_open(Record &record)
+{
+	if (record.half_open)
+	{
+		half_open_.give_back(*record.half_open);
+		record.half_open.reset();
+	}
+}
+
+btns_reason_t SideTable::check_room(const Record &record, const Settings &settings) const
+{
+	if (record.place)
+	{
+		return BTNS_REASON_NONE;
+	}
+	return record.too_late != BTNS_REASON_NONE ? record.too_late
+											   : admission_.check(*record.source, peer_caps(settings));
+}
+
+bool SideTable::has_children(const Record &record)
+{
+	return std::ranges::any_of(record.children, [](const auto &child) { return child.second.up; });
+}
+
 void SideTable::forget_message(Record &record)
 {
 	disarm(record);
@@ -87,9 +129,9 @@ btns_reason_t SideTable::check_source(const Record &record, const std::optional<
 	return now == record.source ? BTNS_REASON_NONE : BTNS_REASON_ADDRESS_CHANGED;
 }
 
-bool SideTable::init(uint32_t sa, const btns_addr_t &source)
+bool SideTable::init(uint32_t sa, const btns_init_t &init, const Settings &settings)
 {
-	const auto address = to_address(source);
+	const auto address = to_address(init.source);
 	const Lock lock(mutex_);
 	Record *record = find(sa);
 	if (record == nullptr)
@@ -104,8 +146,21 @@ bool SideTable::init(uint32_t sa, const btns_addr_t &source)
 	forget_certs(*record);
 	record->verified.reset();
 	disarm(*record);
+	close_half_open(*record);
 	Record fresh;
 	fresh.source = address;
+	fresh.role = init.role;
+	fresh.endpoints.spi_i = init.spi_i;
+	fresh.endpoints.spi_r = init.spi_r;
+	if (address && init.role == BTNS_ROLE_RESPONDER)
+	{
+		fresh.too_late = half_open_.check(*address, half_open_caps(settings));
+		if (fresh.too_late == BTNS_REASON_NONE)
+		{
+			half_open_.take(*address);
+			fresh.half_open = address;
+		}
+	}
 	fresh.children = std::move(record->children);
 	fresh.hosts = std::move(record->hosts);
 	*record = std::move(fresh);
@@ -164,9 +219,10 @@ btns_auth_t SideTable::auth(uint32_t sa) const
 	return record != nullptr && record->has_message ? record->auth : BTNS_AUTH_OTHER;
 }
 
-PresentedKey SideTable::key(uint32_t sa, const Settings &settings)
+PresentedKey SideTable::key(uint32_t sa, const Settings &settings, KeyMeter &meter, int64_t now)
 {
 	std::shared_ptr<const CertPayloads> certs;
+	Address source;
 	{
 		const Lock lock(mutex_);
 		const Record *record = find(sa);
@@ -187,13 +243,24 @@ PresentedKey SideTable::key(uint32_t sa, const Settings &settings)
 		{
 			return *record->presented;
 		}
+		if (const btns_reason_t full = check_room(*record, settings); full != BTNS_REASON_NONE)
+		{
+			return {BTNS_STATUS_REFUSED, full, {}};
+		}
 		certs = record->certs;
+		source = *record->source;
 	}
 	if (!certs)
 	{
 		return {};
 	}
-	const auto found = std::make_shared<const PresentedKey>(find_presented_key(settings.keys, *certs));
+	if (const auto reason = meter.spend(source, payload_cost, settings.key_rates, now); reason != BTNS_REASON_NONE)
+	{
+		return {BTNS_STATUS_REFUSED, reason, {}};
+	}
+	const KeyGate gate = [&](btns_key_type_t type, unsigned bits)
+	{ return meter.spend(source, key_cost(type, bits), settings.key_rates, now); };
+	const auto found = std::make_shared<const PresentedKey>(find_presented_key(settings.keys, *certs, gate));
 	if (found->status == BTNS_STATUS_OK || found->status == BTNS_STATUS_REFUSED)
 	{
 		const Lock lock(mutex_);
@@ -213,7 +280,7 @@ std::shared_ptr<const CertPayloads> SideTable::certs(uint32_t sa) const
 	return record != nullptr ? record->certs : nullptr;
 }
 
-btns_reason_t SideTable::admissible(uint32_t sa, const Settings &settings) const
+btns_reason_t SideTable::admissible(uint32_t sa, const Settings &settings, unsigned ike_sas) const
 {
 	const Lock lock(mutex_);
 	const Record *record = find(sa);
@@ -221,8 +288,11 @@ btns_reason_t SideTable::admissible(uint32_t sa, const Settings &settings) const
 	{
 		return BTNS_REASON_SA_UNKNOWN;
 	}
-	return record->place ? BTNS_REASON_NONE
-						 : admission_.check(*record->source, settings.max_peers, settings.max_peers_per_source);
+	if (is_crowded(ike_sas, settings.ikesa_limit))
+	{
+		return BTNS_REASON_CROWDED;
+	}
+	return check_room(*record, settings);
 }
 
 btns_reason_t SideTable::arm(uint32_t sa, btns_role_t role, const Settings &settings)
@@ -250,13 +320,13 @@ btns_reason_t SideTable::arm(uint32_t sa, btns_role_t role, const Settings &sett
 	{
 		return record->presented ? record->presented->reason : BTNS_REASON_NO_KEY;
 	}
+	reason = check_room(*record, settings);
+	if (reason != BTNS_REASON_NONE)
+	{
+		return reason;
+	}
 	if (!record->place)
 	{
-		reason = admission_.check(*record->source, settings.max_peers, settings.max_peers_per_source);
-		if (reason != BTNS_REASON_NONE)
-		{
-			return reason;
-		}
 		admission_.take(*record->source);
 		record->place = record->source;
 	}
@@ -371,6 +441,10 @@ btns_grant_t SideTable::authorize(uint32_t sa, const btns_authorize_t &facts, co
 	}
 	if (record != nullptr)
 	{
+		if (grant.allowed)
+		{
+			close_half_open(*record);
+		}
 		disarm(*record);
 		forget_certs(*record);
 	}
@@ -389,6 +463,35 @@ bool SideTable::abandon(uint32_t sa)
 	disarm(*record);
 	forget_certs(*record);
 	return stranger;
+}
+
+btns_reason_t SideTable::may_create_child(uint32_t sa, const Settings &settings, int64_t now)
+{
+	// a minute's worth may come at once
+	constexpr int64_t minute = 60000;
+	const BucketSize size{std::max(settings.child_rate, 1U), std::max(settings.child_rate, 1U) * minute};
+
+	const Lock lock(mutex_);
+	Record *record = find(sa);
+	if (record == nullptr || !record->verified)
+	{
+		return BTNS_REASON_NONE;
+	}
+	if (!record->requests.has(size, now))
+	{
+		return BTNS_REASON_CHILD_RATE;
+	}
+	record->requests.take(minute, size, now);
+	return BTNS_REASON_NONE;
+}
+
+void SideTable::used(uint32_t sa, int64_t when)
+{
+	const Lock lock(mutex_);
+	if (Record *record = find(sa))
+	{
+		record->active = std::max(record->active, when);
+	}
 }
 
 void SideTable::rekey(uint32_t from, uint32_t to)
@@ -416,6 +519,12 @@ void SideTable::rekey(uint32_t from, uint32_t to)
 	next.established = old->established;
 	next.endpoints = old->endpoints;
 	next.superseded = false;
+	next.requests = old->requests;
+	next.seen = old->seen;
+	next.had_children = old->had_children;
+	next.begun = old->begun;
+	next.active = old->active;
+	close_half_open(next);
 	if (next.place)
 	{
 		admission_.give_back(*next.place);
@@ -461,6 +570,7 @@ void SideTable::drop(uint32_t sa)
 	forget_certs(record);
 	record.verified.reset();
 	disarm(record);
+	close_half_open(record);
 	records_.erase(found);
 }
 
@@ -689,6 +799,95 @@ bool SideTable::mark_evicted(uint32_t sa)
 	return record != nullptr && !std::exchange(record->evicted, true);
 }
 
+SideTable::Reaping SideTable::reap(const Settings &settings, int64_t now)
+{
+	Reaping reaping;
+	const Lock lock(mutex_);
+	for (auto &[sa, record] : records_)
+	{
+		const bool children = has_children(record);
+		if (!record.seen)
+		{
+			record.begun = now;
+		}
+		if (!record.seen || children != record.had_children)
+		{
+			record.active = std::max(record.active, now);
+			record.had_children = children;
+			record.seen = true;
+		}
+		// what we have initiated is ours to end
+		if (!is_peer(record) || !record.established || record.role != BTNS_ROLE_RESPONDER)
+		{
+			continue;
+		}
+		const unsigned timeout = children ? settings.idle_timeout : settings.childless_timeout;
+		if (timeout == 0 || now - record.active < milliseconds(timeout))
+		{
+			continue;
+		}
+		if (!children)
+		{
+			reaping.evictions.push_back({sa, BTNS_REASON_CHILDLESS});
+		}
+		else if (reaping.looks.size() < looks_max)
+		{
+			show(sa, record, reaping.looks.emplace_back());
+		}
+	}
+	return reaping;
+}
+
+bool SideTable::is_idle(uint32_t sa, const Settings &settings, int64_t now) const
+{
+	const Lock lock(mutex_);
+	const Record *record = find(sa);
+	return record != nullptr && is_peer(*record) && settings.idle_timeout != 0 &&
+		   now - record->active >= milliseconds(settings.idle_timeout);
+}
+
+std::vector<Eviction> SideTable::shed(const Settings &settings, int64_t now, unsigned ike_sas) const
+{
+	const size_t count = count_to_shed(ike_sas, settings.ikesa_limit);
+	if (count == 0)
+	{
+		return {};
+	}
+	struct Candidate
+	{
+		/** who goes first */
+		int rank;
+		int64_t active;
+		Eviction eviction;
+	};
+	std::vector<Candidate> candidates;
+	const Lock lock(mutex_);
+	for (const auto &[sa, record] : records_)
+	{
+		if (is_peer(record) && record.established)
+		{
+			const bool ours = record.role == BTNS_ROLE_INITIATOR;
+			const int rank = ours ? 3 : (has_children(record) ? 2 : 1);
+			candidates.push_back({rank, record.active, {sa, BTNS_REASON_SHED}});
+		}
+		else if (record.role == BTNS_ROLE_RESPONDER && record.source && !record.has_message && !record.verified &&
+				 !record.established && !record.hosts && record.children.empty() && record.seen &&
+				 now - record.begun >= half_open_grace)
+		{
+			candidates.push_back({0, record.begun, {sa, BTNS_REASON_SHED_HALF_OPEN}});
+		}
+	}
+	const size_t chosen = std::min(count, candidates.size());
+	std::ranges::partial_sort(candidates, candidates.begin() + static_cast<std::ptrdiff_t>(chosen), {},
+							  [](const Candidate &c) { return std::pair(c.rank, c.active); });
+	std::vector<Eviction> evictions;
+	for (size_t i = 0; i < chosen; i++)
+	{
+		evictions.push_back(candidates[i].eviction);
+	}
+	return evictions;
+}
+
 void SideTable::refuse(uint32_t sa, btns_reason_t reason)
 {
 	const Lock lock(mutex_);
@@ -781,7 +980,7 @@ std::vector<btns_peer_info_t> SideTable::peers() const
 SideTable::Counts SideTable::counts() const
 {
 	const Lock lock(mutex_);
-	Counts counts{0, 0, records_.size(), index_.authenticated.size()};
+	Counts counts{0, 0, half_open_.total(), records_.size(), index_.authenticated.size()};
 	for (const auto &[sa, record] : records_)
 	{
 		if (is_peer(record))

@@ -28,6 +28,10 @@ constexpr size_t records_max = 65536;
 constexpr size_t all_certs_bytes_max = 64 * 1024 * 1024;
 /** CHILD_SAs of one IKE_SA that are being installed at a time; the oldest one is forgotten. */
 constexpr size_t pending_max = 4;
+/** BTNS peers whose traffic is looked at in one go. */
+constexpr size_t looks_max = 64;
+/** Milliseconds that somebody may take until IKE_AUTH when there is hardly any room; RFC 8019, section 4.1. */
+constexpr int64_t half_open_grace = 5000;
 
 /** What is in force while a decision is made. */
 struct Context
@@ -66,17 +70,17 @@ class SideTable
 {
 public:
 	/** FALSE if the table is full. */
-	bool init(uint32_t sa, const btns_addr_t &source);
+	bool init(uint32_t sa, const btns_init_t &init, const Settings &settings);
 	/** FALSE if the IKE_SA is unknown. On an exception nothing is left of this message or an earlier one. */
 	bool message(uint32_t sa, const btns_auth_message_t &message);
 	/** Forget what a message showed, and disarm. */
 	void forget_message(uint32_t sa);
 	[[nodiscard]] btns_auth_t auth(uint32_t sa) const;
-	PresentedKey key(uint32_t sa, const Settings &settings);
+	PresentedKey key(uint32_t sa, const Settings &settings, KeyMeter &meter, int64_t now);
 	/** The payloads of the message last seen; NULL if there are none. */
 	[[nodiscard]] std::shared_ptr<const CertPayloads> certs(uint32_t sa) const;
 
-	[[nodiscard]] btns_reason_t admissible(uint32_t sa, const Settings &settings) const;
+	[[nodiscard]] btns_reason_t admissible(uint32_t sa, const Settings &settings, unsigned ike_sas) const;
 	btns_reason_t arm(uint32_t sa, btns_role_t role, const Settings &settings);
 	/** NULL if it is not armed. */
 	[[nodiscard]] std::shared_ptr<const btns_key_t> armed_key(uint32_t sa) const;
@@ -85,6 +89,9 @@ public:
 	btns_grant_t authorize(uint32_t sa, const btns_authorize_t &facts, const PadConfig &pad);
 	/** Disarm after a failure. TRUE if the peer was armed or is a BTNS peer. */
 	bool abandon(uint32_t sa);
+
+	btns_reason_t may_create_child(uint32_t sa, const Settings &settings, int64_t now);
+	void used(uint32_t sa, int64_t when);
 
 	void rekey(uint32_t from, uint32_t to);
 	/** FALSE if it is no BTNS peer's. */
@@ -102,6 +109,17 @@ public:
 	/** Count it. TRUE if this is the first time for the IKE_SA. */
 	bool mark_evicted(uint32_t sa);
 
+	/** Who has no CHILD_SA, and whose traffic has to be looked at before is_idle() knows. */
+	struct Reaping
+	{
+		std::vector<Eviction> evictions;
+		std::vector<btns_peer_info_t> looks;
+	};
+	Reaping reap(const Settings &settings, int64_t now);
+	[[nodiscard]] bool is_idle(uint32_t sa, const Settings &settings, int64_t now) const;
+	/** Who makes room for others. */
+	std::vector<Eviction> shed(const Settings &settings, int64_t now, unsigned ike_sas) const;
+
 	void refuse(uint32_t sa, btns_reason_t reason);
 	btns_reason_t take_refusal(uint32_t sa, bool flagged);
 	/** What is known of an IKE_SA; FALSE if nothing is. */
@@ -113,6 +131,7 @@ public:
 	{
 		size_t peers;
 		size_t children;
+		size_t half_open;
 		size_t records;
 		size_t reserved_ranges;
 	};
@@ -132,6 +151,10 @@ private:
 	{
 		/** of IKE_SA_INIT */
 		std::optional<Address> source;
+		/** counted as half-open */
+		std::optional<Address> half_open;
+		/** there were too many half-open ones when it began: it can be no stranger */
+		btns_reason_t too_late = BTNS_REASON_NONE;
 
 		/* the IKE_AUTH message last seen */
 		bool has_message = false;
@@ -155,6 +178,14 @@ private:
 		/** rekeyed: another record has taken over */
 		bool superseded = false;
 		bool evicted = false;
+		/** CREATE_CHILD_SA requests */
+		TokenBucket requests;
+
+		/** what reap() saw; times are milliseconds of a monotonic clock */
+		bool seen = false;
+		bool had_children = false;
+		int64_t begun = 0;
+		int64_t active = 0;
 
 		/* once up */
 		bool established = false;
@@ -170,6 +201,9 @@ private:
 	void forget_certs(Record &record);
 	void forget_message(Record &record);
 	void disarm(Record &record);
+	void close_half_open(Record &record);
+	[[nodiscard]] btns_reason_t check_room(const Record &record, const Settings &settings) const;
+	static bool has_children(const Record &record);
 	static bool is_peer(const Record &record) { return record.verified && !record.superseded; }
 	static btns_reason_t check_source(const Record &record, const std::optional<Address> &now);
 	btns_reason_t check_grant(const Record *record, bool armed, const btns_authorize_t &facts,
@@ -188,6 +222,7 @@ private:
 	mutable std::mutex mutex_;
 	HoldingIndex index_;
 	Admission admission_;
+	Admission half_open_;
 	size_t cert_bytes_ = 0;
 	uint64_t next_order_ = 0;
 	std::map<uint32_t, Record> records_;

@@ -227,6 +227,7 @@ private:
 	void check_all();
 
 	btns_core_t *core_ = nullptr;
+	int64_t now_ = 0;
 	std::map<unsigned, Sa> sas_;
 	uint64_t next_order_ = 0;
 	bool reserving_ = true;
@@ -354,9 +355,11 @@ void Children::be_stranger(unsigned sa, size_t key)
 	btns_key_t found;
 	btns_reason_t reason = BTNS_REASON_NONE;
 	btns_grant_t grant;
-	require(btns_sa_init(core_, sa, &source) == BTNS_STATUS_OK &&
+	const btns_init_t init{source, BTNS_ROLE_RESPONDER, sa, sa};
+	now_ += 1000;
+	require(btns_sa_init(core_, sa, &init) == BTNS_STATUS_OK &&
 				btns_sa_message(core_, sa, &message) == BTNS_STATUS_OK &&
-				btns_sa_key(core_, sa, &found, &reason) == BTNS_STATUS_OK &&
+				btns_sa_key(core_, sa, now_, &found, &reason) == BTNS_STATUS_OK &&
 				btns_sa_arm(core_, sa, BTNS_ROLE_RESPONDER, &reason) == BTNS_STATUS_OK &&
 				btns_sa_authorize(core_, sa, &facts, &grant) == BTNS_STATUS_OK && grant.btns,
 			"a stranger with a good key becomes a BTNS peer");

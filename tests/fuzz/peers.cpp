@@ -28,6 +28,8 @@ using Fingerprint = std::array<uint8_t, BTNS_FINGERPRINT_LEN>;
 constexpr unsigned sa_count = 6;
 constexpr unsigned max_peers = 3;
 constexpr unsigned max_peers_per_source = 2;
+constexpr unsigned max_half_open = 4;
+constexpr unsigned max_half_open_per_source = 3;
 
 /** An index into these; the last one is none. Two of them are in one IPv6 /64. */
 constexpr std::array<btns_addr_t, 6> addresses{{
@@ -65,6 +67,12 @@ struct Sa
 	bool superseded = false;
 	/** where a place under the caps was taken */
 	std::optional<unsigned> place;
+	btns_role_t role = BTNS_ROLE_RESPONDER;
+	/** from where, while it counts as half-open */
+	std::optional<unsigned> half_open;
+	/** there were too many of these */
+	bool too_late = false;
+	bool established = false;
 
 	[[nodiscard]] bool same_source(unsigned now) const { return source != nowhere && now == source; }
 	[[nodiscard]] bool is_peer() const { return verified && !superseded; }
@@ -91,7 +99,7 @@ public:
 	void step(Input &input);
 
 private:
-	void init(unsigned sa, unsigned source);
+	void init(unsigned sa, unsigned source, btns_role_t role = BTNS_ROLE_RESPONDER);
 	void message(unsigned sa, Input &input);
 	void known_message(unsigned sa, unsigned source, const KnownKey &key, bool another_follows = false);
 	void send(unsigned sa, const btns_auth_message_t &message, unsigned source);
@@ -104,14 +112,16 @@ private:
 	void rekey(unsigned from, unsigned to);
 	void drop(unsigned sa);
 	void look(unsigned sa, Input &input);
+	void limit(unsigned sa, Input &input);
 	void be_stranger(unsigned sa, unsigned source, const KnownKey &key);
 
 	[[nodiscard]] Sa *find(unsigned sa);
-	[[nodiscard]] bool has_room(unsigned source) const;
+	[[nodiscard]] bool has_room(const Sa &sa) const;
 	[[nodiscard]] bool allows(Sa *sa, const btns_authorize_t &facts, unsigned source) const;
 	void check_all();
 
 	btns_core_t *core_ = nullptr;
+	int64_t now_ = 0;
 	std::map<unsigned, Sa> sas_;
 	/** charon would not have done this: the number of peers says nothing any more */
 	bool odd_ = false;
@@ -135,6 +145,11 @@ Peers::Peers()
 	btns_options_default(&options);
 	options.max_peers = max_peers;
 	options.max_peers_per_source = max_peers_per_source;
+	options.max_half_open = max_half_open;
+	options.max_half_open_per_source = max_half_open_per_source;
+	options.ikesa_limit = 8;
+	// no key is refused for the time that keys take
+	options.key_time = options.key_time_per_source = 100000;
 	core_ = btns_core_create(&options);
 	require(core_ != nullptr, "there is a core");
 	btns_config_t *config = btns_config_begin(core_);
@@ -175,9 +190,10 @@ Peers::~Peers()
 	btns_options_t options;
 	btns_options_default(&options);
 	options.max_peers = options.max_peers_per_source = 1;
+	options.max_half_open = options.max_half_open_per_source = 1;
 	require(btns_core_configure(core_, &options) == BTNS_STATUS_OK, "options are taken");
-	require(btns_sa_init(core_, 0, addresses.data()) == BTNS_STATUS_OK &&
-				btns_sa_admissible(core_, 0) == BTNS_REASON_NONE,
+	const btns_init_t init{addresses.front(), BTNS_ROLE_RESPONDER, 1, 2};
+	require(btns_sa_init(core_, 0, &init) == BTNS_STATUS_OK && btns_sa_admissible(core_, 0, 1) == BTNS_REASON_NONE,
 			"all places are free in the end");
 	btns_core_destroy(core_);
 }
@@ -186,11 +202,15 @@ void Peers::step(Input &input)
 {
 	const unsigned choice = input.octet();
 	const unsigned sa = choice % sa_count;
-	switch (choice / sa_count % 11)
+	now_ += 1000;
+	switch (choice / sa_count % 12)
 	{
 	case 0:
-		init(sa, input.below(addresses.size()));
+	{
+		const unsigned source = input.below(addresses.size());
+		init(sa, source, input.flag() ? BTNS_ROLE_INITIATOR : BTNS_ROLE_RESPONDER);
 		break;
+	}
 	case 1:
 		message(sa, input);
 		break;
@@ -222,6 +242,9 @@ void Peers::step(Input &input)
 	case 9:
 		look(sa, input);
 		break;
+	case 10:
+		limit(sa, input);
+		break;
 	default:
 	{
 		const unsigned source = input.below(nowhere);
@@ -238,19 +261,37 @@ Sa *Peers::find(unsigned sa)
 	return found == sas_.end() ? nullptr : &found->second;
 }
 
-bool Peers::has_room(unsigned source) const
+/** Are there less than so many with a place of that kind, in all and from one source? */
+bool is_below(const std::map<unsigned, Sa> &sas, std::optional<unsigned> Sa::*place, unsigned source, unsigned max,
+			  unsigned max_per_source)
 {
-	const auto total = std::ranges::count_if(sas_, [](const auto &sa) { return sa.second.place.has_value(); });
+	const auto total = std::ranges::count_if(sas, [place](const auto &sa) { return (sa.second.*place).has_value(); });
 	const auto there = std::ranges::count_if(
-		sas_, [source](const auto &sa) { return sa.second.place && source_of(*sa.second.place) == source_of(source); });
-	return total < max_peers && there < max_peers_per_source;
+		sas, [=](const auto &sa) { return sa.second.*place && source_of(*(sa.second.*place)) == source_of(source); });
+	return total < max && there < max_per_source;
 }
 
-void Peers::init(unsigned sa, unsigned source)
+bool Peers::has_room(const Sa &sa) const
 {
-	require(btns_sa_init(core_, sa, &addresses.at(source)) == BTNS_STATUS_OK, "an IKE_SA is remembered");
+	return sa.source != nowhere &&
+		   (sa.place || (!sa.too_late && is_below(sas_, &Sa::place, sa.source, max_peers, max_peers_per_source)));
+}
+
+void Peers::init(unsigned sa, unsigned source, btns_role_t role)
+{
+	const btns_init_t init{addresses.at(source), role, 1, 2};
+	require(btns_sa_init(core_, sa, &init) == BTNS_STATUS_OK, "an IKE_SA is remembered");
 	sas_[sa] = {};
 	sas_[sa].source = source;
+	sas_[sa].role = role;
+	if (role == BTNS_ROLE_RESPONDER && source != nowhere)
+	{
+		sas_[sa].too_late = !is_below(sas_, &Sa::half_open, source, max_half_open, max_half_open_per_source);
+		if (!sas_[sa].too_late)
+		{
+			sas_[sa].half_open = source;
+		}
+	}
 }
 
 void Peers::message(unsigned sa, Input &input)
@@ -288,7 +329,7 @@ void Peers::known_message(unsigned sa, unsigned source, const KnownKey &key, boo
 	message.cert_count = message.cert_total = 1;
 	message.another_follows = another_follows;
 	send(sa, message, source);
-	if (Sa *known = find(sa); known != nullptr && known->same_source(source))
+	if (Sa *known = find(sa); known != nullptr && known->same_source(source) && has_room(*known))
 	{
 		this->key(sa);
 		require(known->presented == key.fingerprint, "a good key is found");
@@ -320,13 +361,14 @@ void Peers::key(unsigned sa)
 	btns_key_t key;
 	btns_reason_t reason = BTNS_REASON_NONE;
 	Sa *known = find(sa);
-	if (btns_sa_key(core_, sa, &key, &reason) != BTNS_STATUS_OK)
+	if (btns_sa_key(core_, sa, now_, &key, &reason) != BTNS_STATUS_OK)
 	{
 		require(reason != BTNS_REASON_NONE && key.spki_len == 0, "no key has a reason");
 		return;
 	}
 	require(known != nullptr && known->has_message && known->same_source(known->auth_source),
 			"a key was presented from where IKE_SA_INIT came from");
+	require(known->presented || has_room(*known), "no key is looked at in vain");
 	require(!known->presented || known->presented == fingerprint_of(key), "the key stays the same");
 	known->presented = fingerprint_of(key);
 }
@@ -336,7 +378,7 @@ void Peers::arm(unsigned sa)
 	Sa *known = find(sa);
 	const bool right = known != nullptr && !known->verified && known->has_message && known->signature &&
 					   known->same_source(known->auth_source) && known->presented;
-	const bool room = known != nullptr && (known->place || has_room(known->source));
+	const bool room = known != nullptr && has_room(*known);
 	btns_reason_t reason = BTNS_REASON_NONE;
 	const btns_status_t status = btns_sa_arm(core_, sa, BTNS_ROLE_RESPONDER, &reason);
 	require((status == BTNS_STATUS_OK) == (right && room), "armed if a key was presented well and there is room");
@@ -400,6 +442,10 @@ void Peers::authorize(unsigned sa, const btns_authorize_t &facts, unsigned sourc
 	{
 		known->verified = known->presented;
 	}
+	if (allowed)
+	{
+		known->half_open.reset();
+	}
 	if (grant.btns)
 	{
 		require(fingerprint_of(grant.key) == known->verified, "the key that was granted is the verified one");
@@ -452,9 +498,13 @@ void Peers::be_stranger(unsigned sa, unsigned source, const KnownKey &key)
 
 void Peers::up(unsigned sa)
 {
-	const Sa *known = find(sa);
+	Sa *known = find(sa);
 	const btns_status_t status = btns_sa_up(core_, sa, 1, 2, addresses.data(), addresses.data(), 1000);
 	require((status == BTNS_STATUS_OK) == (known != nullptr && known->verified), "only BTNS peers are shown as up");
+	if (status == BTNS_STATUS_OK)
+	{
+		known->established = true;
+	}
 }
 
 void Peers::rekey(unsigned from, unsigned to)
@@ -471,6 +521,9 @@ void Peers::rekey(unsigned from, unsigned to)
 	next.verified = old->verified;
 	next.superseded = false;
 	next.place = std::exchange(old->place, std::nullopt);
+	next.half_open.reset();
+	next.role = old->role;
+	next.established = old->established;
 	old->superseded = true;
 }
 
@@ -480,12 +533,20 @@ void Peers::drop(unsigned sa)
 	sas_.erase(sa);
 }
 
+void check_shown(void * /*user*/, const btns_peer_info_t *peer)
+{
+	require(strnlen(peer->connection, BTNS_NAME_LEN) < BTNS_NAME_LEN &&
+				strnlen(peer->asserted_id, BTNS_ID_LEN) < BTNS_ID_LEN && peer->key.spki_len <= BTNS_SPKI_MAX,
+			"texts of a peer end");
+}
+
 /** What changes nothing. */
 void Peers::look(unsigned sa, Input &input)
 {
 	Sa *known = find(sa);
-	const bool room = known != nullptr && known->source != nowhere && (known->place || has_room(known->source));
-	require((btns_sa_admissible(core_, sa) == BTNS_REASON_NONE) == room, "there is room under the caps");
+	const bool room = known != nullptr && has_room(*known);
+	require((btns_sa_admissible(core_, sa, 6) == BTNS_REASON_NONE) == room, "there is room under the caps");
+	require(btns_sa_admissible(core_, sa, 7) != BTNS_REASON_NONE, "there is no room below ikesa_limit");
 
 	size_t octets = 0;
 	btns_sa_certs(
@@ -505,17 +566,36 @@ void Peers::look(unsigned sa, Input &input)
 	const std::unique_ptr<btns_evidence_t, decltype(&btns_evidence_destroy)> evidence(btns_sa_evidence(core_, sa),
 																					  btns_evidence_destroy);
 	btns_key_t key;
-	if (evidence && btns_evidence_key(core_, evidence.get(), &key) == BTNS_STATUS_OK && known->presented)
+	if (evidence && btns_evidence_key(core_, evidence.get(), now_, &key) == BTNS_STATUS_OK && known->presented)
 	{
 		require(fingerprint_of(key) == known->presented, "the evidence is the presented key");
 	}
 }
 
-void check_shown(void * /*user*/, const btns_peer_info_t *peer)
+/** The limits on those who are there. */
+void Peers::limit(unsigned sa, Input &input)
 {
-	require(strnlen(peer->connection, BTNS_NAME_LEN) < BTNS_NAME_LEN &&
-				strnlen(peer->asserted_id, BTNS_ID_LEN) < BTNS_ID_LEN && peer->key.spki_len <= BTNS_SPKI_MAX,
-			"texts of a peer end");
+	const Sa *known = find(sa);
+	const bool verified = known != nullptr && known->verified;
+	require(btns_sa_may_create_child(core_, sa, now_) == BTNS_REASON_NONE || verified, "others are not limited");
+	btns_sa_used(core_, sa, now_);
+	now_ += int64_t{1000} * input.octet();
+
+	const auto evict = [](void *user, uint32_t evicted, btns_reason_t reason)
+	{
+		const Sa *gone = static_cast<Peers *>(user)->find(evicted);
+		require(gone != nullptr, "who goes was there");
+		if (reason == BTNS_REASON_SHED_HALF_OPEN)
+		{
+			require(!gone->verified && !gone->has_message && gone->role == BTNS_ROLE_RESPONDER,
+					"half-open is who has not sent IKE_AUTH");
+			return;
+		}
+		require(gone->is_peer() && gone->established, "BTNS peers go");
+		require(reason == BTNS_REASON_SHED || gone->role == BTNS_ROLE_RESPONDER, "what we initiate is not idle");
+	};
+	require(btns_reap(core_, now_, check_shown, evict, this) == BTNS_STATUS_OK, "the idle can be found");
+	require(btns_shed(core_, now_, input.below(10), evict, this) == BTNS_STATUS_OK, "room can be made");
 }
 
 void Peers::check_all()
@@ -540,7 +620,11 @@ void Peers::check_all()
 		peers += known != nullptr && known->is_peer() ? 1 : 0;
 	}
 	const auto counts = core_->core.table.counts();
-	require(counts.peers == peers && counts.records == sas_.size(), "the counters are right");
+	const auto half_open =
+		std::ranges::count_if(sas_, [](const auto &known) { return known.second.half_open.has_value(); });
+	require(counts.peers == peers && counts.records == sas_.size() &&
+				counts.half_open == static_cast<size_t>(half_open),
+			"the counters are right");
 	require(odd_ || peers <= max_peers, "there are no more peers than may be");
 	require(btns_peers_each(core_, check_shown, nullptr) == BTNS_STATUS_OK, "the peers can be shown");
 }

@@ -116,8 +116,13 @@ btns_status_t World::configure(const std::vector<Connection> &connections, const
 
 void World::init(uint32_t sa, const std::string &source)
 {
-	const btns_addr_t address = addr(source);
-	last_status = btns_sa_init(core_, sa, &address);
+	last_status = begin(sa, addr(source));
+}
+
+btns_status_t World::begin(uint32_t sa, const btns_addr_t &source, btns_role_t role)
+{
+	const btns_init_t init{source, role, sa, sa};
+	return btns_sa_init(core_, sa, &init);
 }
 
 void World::message(uint32_t sa, const std::string &source, const std::vector<uint8_t> &spki)
@@ -136,7 +141,7 @@ void World::message(uint32_t sa, const std::string &source, const std::vector<ui
 btns_reason_t World::arm(uint32_t sa)
 {
 	btns_reason_t reason = BTNS_REASON_NONE;
-	last_status = btns_sa_key(core_, sa, &armed_, &reason);
+	last_status = btns_sa_key(core_, sa, now, &armed_, &reason);
 	if (last_status == BTNS_STATUS_OK)
 	{
 		last_status = btns_sa_arm(core_, sa, BTNS_ROLE_RESPONDER, &reason);
@@ -243,6 +248,13 @@ uint64_t World::stat(const std::string &name)
 		},
 		&wanted);
 	return wanted.second;
+}
+
+void World::look(void *user, const btns_peer_info_t *peer)
+{
+	auto &world = *static_cast<World *>(user);
+	world.looked.push_back(peer->sa);
+	btns_sa_used(world, peer->sa, world.used);
 }
 
 void World::evict(void *user, uint32_t sa, btns_reason_t reason)

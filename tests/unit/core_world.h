@@ -143,6 +143,7 @@ public:
 
 	/** IKE_SA_INIT. */
 	void init(uint32_t sa, const std::string &source);
+	btns_status_t begin(uint32_t sa, const btns_addr_t &source, btns_role_t role = BTNS_ROLE_RESPONDER);
 	/** IKE_AUTH with a bare key. */
 	void message(uint32_t sa, const std::string &source, const std::vector<uint8_t> &spki);
 	/** Look at the key and arm. */
@@ -160,6 +161,13 @@ public:
 	Evicted audit();
 	uint64_t stat(const std::string &name);
 	btns_status_t last_status = BTNS_STATUS_OK;
+	/** milliseconds */
+	int64_t now = 1000000;
+	/** for btns_look_cb_t: the traffic was at `used` */
+	static void look(void *user, const btns_peer_info_t *peer);
+	int64_t used = 0;
+	/** IKE_SAs that were looked at */
+	std::vector<uint32_t> looked;
 	/** for btns_evict_cb_t */
 	static void evict(void *user, uint32_t sa, btns_reason_t reason);
 

@@ -71,9 +71,9 @@ TEST_F(Faults, configure_keeps_the_options)
 	btns_fault("btns_core_configure", 1);
 	EXPECT_EQ(btns_core_configure(world, &options), BTNS_STATUS_NOMEM);
 	world.init(1, here);
-	EXPECT_EQ(btns_sa_admissible(world, 1), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_admissible(world, 1, 1), BTNS_REASON_NONE);
 	EXPECT_EQ(btns_core_configure(world, &options), BTNS_STATUS_OK);
-	EXPECT_EQ(btns_sa_admissible(world, 1), BTNS_REASON_MAX_PEERS);
+	EXPECT_EQ(btns_sa_admissible(world, 1, 1), BTNS_REASON_MAX_PEERS);
 	EXPECT_EQ(btns_core_configure(world, nullptr), BTNS_STATUS_INVALID);
 }
 
@@ -158,14 +158,15 @@ TEST_F(Faults, questions_about_a_message_are_answered_with_no)
 	btns_fault("btns_sa_auth", 1);
 	EXPECT_EQ(btns_sa_auth(world, 1), BTNS_AUTH_OTHER);
 	btns_fault("btns_sa_key", 1);
-	EXPECT_EQ(btns_sa_key(world, 1, &key, &reason), BTNS_STATUS_NOMEM);
+	EXPECT_EQ(btns_sa_key(world, 1, world.now, &key, &reason), BTNS_STATUS_NOMEM);
 	EXPECT_EQ(reason, BTNS_REASON_OUT_OF_MEMORY);
 	EXPECT_EQ(key.type, BTNS_KEY_NONE);
 	btns_fault("btns_key_parse", 1);
-	EXPECT_EQ(btns_sa_key(world, 1, &key, &reason), BTNS_STATUS_NOMEM);
+	EXPECT_EQ(btns_sa_key(world, 1, world.now, &key, &reason), BTNS_STATUS_NOMEM);
 	EXPECT_EQ(reason, BTNS_REASON_OUT_OF_MEMORY);
 	EXPECT_EQ(key.type, BTNS_KEY_NONE);
-	EXPECT_EQ(btns_sa_key(world, 1, &key, &reason), BTNS_STATUS_OK) << "a failure is not remembered as an answer";
+	EXPECT_EQ(btns_sa_key(world, 1, world.now, &key, &reason), BTNS_STATUS_OK)
+		<< "a failure is not remembered as an answer";
 	btns_fault("btns_sa_certs", 1);
 	EXPECT_EQ(btns_sa_certs(
 				  world, 1, [](void *, btns_bytes_t) {}, nullptr),
@@ -174,12 +175,12 @@ TEST_F(Faults, questions_about_a_message_are_answered_with_no)
 	EXPECT_TRUE(btns_sa_names_certificate(world, 1));
 	EXPECT_FALSE(btns_sa_names_certificate(world, 1));
 	btns_fault("btns_sa_admissible", 1);
-	EXPECT_EQ(btns_sa_admissible(world, 1), BTNS_REASON_OUT_OF_MEMORY);
+	EXPECT_EQ(btns_sa_admissible(world, 1, 1), BTNS_REASON_OUT_OF_MEMORY);
 	btns_fault("btns_sa_evidence", 1);
 	EXPECT_EQ(btns_sa_evidence(world, 1), nullptr);
 	btns_evidence_t *evidence = btns_sa_evidence(world, 1);
 	btns_fault("btns_evidence_key", 1);
-	EXPECT_EQ(btns_evidence_key(world, evidence, &key), BTNS_STATUS_NOMEM);
+	EXPECT_EQ(btns_evidence_key(world, evidence, world.now, &key), BTNS_STATUS_NOMEM);
 	EXPECT_EQ(key.type, BTNS_KEY_NONE);
 	btns_evidence_destroy(evidence);
 }

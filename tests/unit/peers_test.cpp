@@ -47,7 +47,7 @@ btns_reason_t key_of(World &world, const std::vector<Payload> &payloads, btns_ke
 	btns_key_t ignored;
 	btns_key_t &out = key != nullptr ? *key : ignored;
 	btns_reason_t reason = BTNS_REASON_INTERNAL;
-	const btns_status_t status = btns_sa_key(world, 1, &out, &reason);
+	const btns_status_t status = btns_sa_key(world, 1, world.now, &out, &reason);
 	EXPECT_EQ(status, reason == BTNS_REASON_NONE ? BTNS_STATUS_OK : BTNS_STATUS_REFUSED);
 	if (status != BTNS_STATUS_OK)
 	{
@@ -214,7 +214,7 @@ TEST_F(Peers, nothing_is_known_of_an_ike_sa_that_nobody_saw_begin)
 	EXPECT_EQ(world.last_status, BTNS_STATUS_REFUSED);
 	EXPECT_EQ(btns_sa_auth(world, 1), BTNS_AUTH_OTHER);
 	EXPECT_EQ(world.arm(1), BTNS_REASON_SA_UNKNOWN);
-	EXPECT_EQ(btns_sa_admissible(world, 1), BTNS_REASON_SA_UNKNOWN);
+	EXPECT_EQ(btns_sa_admissible(world, 1, 1), BTNS_REASON_SA_UNKNOWN);
 	world.init(1, here);
 	EXPECT_EQ(world.arm(1), BTNS_REASON_NO_KEY) << "no message yet";
 }
@@ -275,7 +275,7 @@ btns_grant_t authorize_but(World &world, const Octets &spki, Change &&change)
 		btns_key_t key;
 		EXPECT_EQ(btns_sa_armed_key(world, 1, &key), BTNS_STATUS_REFUSED) << "disarmed";
 		EXPECT_FALSE(btns_sa_is_btns(world, 1));
-		EXPECT_EQ(btns_sa_admissible(world, 1), BTNS_REASON_NONE) << "gave its place back";
+		EXPECT_EQ(btns_sa_admissible(world, 1, 1), BTNS_REASON_NONE) << "gave its place back";
 		EXPECT_EQ(grant.key.spki_len, 0U);
 	}
 	return grant;
@@ -412,24 +412,24 @@ TEST_F(Peers, caps_in_total_and_by_source)
 	capped.stranger(1, here, new_spki());
 	capped.stranger(2, here, new_spki());
 	capped.init(3, here);
-	EXPECT_EQ(btns_sa_admissible(capped, 3), BTNS_REASON_MAX_PEERS_PER_SOURCE);
+	EXPECT_EQ(btns_sa_admissible(capped, 3, 1), BTNS_REASON_MAX_PEERS_PER_SOURCE);
 	capped.message(3, here, spki);
 	EXPECT_EQ(capped.arm(3), BTNS_REASON_MAX_PEERS_PER_SOURCE);
 	capped.stranger(4, elsewhere, new_spki());
 	capped.init(5, "192.0.2.1");
-	EXPECT_EQ(btns_sa_admissible(capped, 5), BTNS_REASON_MAX_PEERS);
+	EXPECT_EQ(btns_sa_admissible(capped, 5, 1), BTNS_REASON_MAX_PEERS);
 	btns_sa_drop(capped, 1);
-	EXPECT_EQ(btns_sa_admissible(capped, 5), BTNS_REASON_NONE);
-	EXPECT_EQ(btns_sa_admissible(capped, 3), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_admissible(capped, 5, 1), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_admissible(capped, 3, 1), BTNS_REASON_NONE);
 	EXPECT_EQ(capped.stat("peers"), 2U);
 
 	// armed ones count, too
 	EXPECT_EQ(capped.arm(3), BTNS_REASON_NONE);
 	EXPECT_EQ(capped.arm(3), BTNS_REASON_NONE) << "once";
-	EXPECT_EQ(btns_sa_admissible(capped, 5), BTNS_REASON_MAX_PEERS);
-	EXPECT_EQ(btns_sa_admissible(capped, 3), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_admissible(capped, 5, 1), BTNS_REASON_MAX_PEERS);
+	EXPECT_EQ(btns_sa_admissible(capped, 3, 1), BTNS_REASON_NONE);
 	btns_sa_drop(capped, 3);
-	EXPECT_EQ(btns_sa_admissible(capped, 5), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_admissible(capped, 5, 1), BTNS_REASON_NONE);
 }
 
 TEST_F(Peers, one_source_is_a_64_of_ipv6)
@@ -437,12 +437,12 @@ TEST_F(Peers, one_source_is_a_64_of_ipv6)
 	World capped({Connection{}}, 10, 1);
 	capped.stranger(1, "2001:db8::1", new_spki());
 	capped.init(2, "2001:db8::ffff:1");
-	EXPECT_EQ(btns_sa_admissible(capped, 2), BTNS_REASON_MAX_PEERS_PER_SOURCE);
+	EXPECT_EQ(btns_sa_admissible(capped, 2, 1), BTNS_REASON_MAX_PEERS_PER_SOURCE);
 	capped.init(3, "2001:db8:0:1::1");
-	EXPECT_EQ(btns_sa_admissible(capped, 3), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_admissible(capped, 3, 1), BTNS_REASON_NONE);
 	World none({Connection{}}, 0);
 	none.init(1, here);
-	EXPECT_EQ(btns_sa_admissible(none, 1), BTNS_REASON_MAX_PEERS);
+	EXPECT_EQ(btns_sa_admissible(none, 1, 1), BTNS_REASON_MAX_PEERS);
 }
 
 TEST_F(Peers, a_rekeyed_ike_sa_inherits)
@@ -474,10 +474,10 @@ TEST_F(Peers, a_rekeyed_ike_sa_inherits)
 	EXPECT_EQ(capped.stat("peers"), 1U);
 	EXPECT_EQ(capped.stat("children"), 1U);
 	capped.init(3, here);
-	EXPECT_EQ(btns_sa_admissible(capped, 3), BTNS_REASON_NONE) << "counted once";
+	EXPECT_EQ(btns_sa_admissible(capped, 3, 1), BTNS_REASON_NONE) << "counted once";
 	capped.stranger(3, here, new_spki());
 	capped.init(4, here);
-	EXPECT_EQ(btns_sa_admissible(capped, 4), BTNS_REASON_MAX_PEERS) << "and not less";
+	EXPECT_EQ(btns_sa_admissible(capped, 4, 1), BTNS_REASON_MAX_PEERS) << "and not less";
 	btns_sa_drop(capped, 4);
 
 	Child authenticated;
@@ -552,11 +552,11 @@ TEST_F(Peers, evidence_outlives_the_ike_sa)
 	ASSERT_NE(evidence, nullptr);
 	btns_sa_drop(world, 1);
 	btns_key_t key;
-	EXPECT_EQ(btns_evidence_key(world, evidence, &key), BTNS_STATUS_OK);
+	EXPECT_EQ(btns_evidence_key(world, evidence, world.now, &key), BTNS_STATUS_OK);
 	EXPECT_EQ(key.type, BTNS_KEY_ED25519);
 	btns_evidence_destroy(evidence);
 	btns_evidence_destroy(nullptr);
-	EXPECT_NE(btns_evidence_key(world, nullptr, &key), BTNS_STATUS_OK);
+	EXPECT_NE(btns_evidence_key(world, nullptr, world.now, &key), BTNS_STATUS_OK);
 	EXPECT_EQ(key.type, BTNS_KEY_NONE);
 }
 
@@ -608,10 +608,10 @@ TEST_F(Peers, the_table_is_bounded)
 	const btns_addr_t source = addr(here);
 	for (uint32_t sa = 1; sa <= btns::records_max; sa++)
 	{
-		ASSERT_EQ(btns_sa_init(world, sa, &source), BTNS_STATUS_OK);
+		ASSERT_EQ(world.begin(sa, source), BTNS_STATUS_OK);
 	}
-	EXPECT_EQ(btns_sa_init(world, 1000000, &source), BTNS_STATUS_REFUSED);
-	EXPECT_EQ(btns_sa_init(world, 5, &source), BTNS_STATUS_OK) << "one that is there";
+	EXPECT_EQ(world.begin(1000000, source), BTNS_STATUS_REFUSED);
+	EXPECT_EQ(world.begin(5, source), BTNS_STATUS_OK) << "one that is there";
 
 	btns_authorize_t facts{};
 	facts.connection = "office";

@@ -35,11 +35,12 @@ void be_strangers(btns_core_t *core, uint32_t first, const std::vector<uint8_t> 
 		message.source = source;
 		message.certs = &cert;
 		message.cert_count = message.cert_total = 1;
-		btns_sa_init(core, sa, &source);
+		const btns_init_t init{source, BTNS_ROLE_RESPONDER, sa, sa};
+		btns_sa_init(core, sa, &init);
 		btns_sa_message(core, sa, &message);
 		btns_key_t key;
 		btns_reason_t reason = BTNS_REASON_NONE;
-		btns_sa_key(core, sa, &key, &reason);
+		btns_sa_key(core, sa, int64_t{1000} * sa, &key, &reason);
 		btns_sa_arm(core, sa, BTNS_ROLE_RESPONDER, &reason);
 		btns_authorize_t facts{};
 		facts.flag = BTNS_FLAG_ANY;
@@ -106,7 +107,15 @@ void administrate(World &world, const std::atomic<bool> &stop)
 		world.configure({moving});
 		btns_options_t options;
 		btns_options_default(&options);
+		options.key_time = options.key_time_per_source = 100000;
+		options.idle_timeout = options.childless_timeout = 1;
+		options.ikesa_limit = 8;
 		btns_core_configure(world, &options);
+		world.now += 1000;
+		btns_reap(
+			world, world.now, [](void *, const btns_peer_info_t *) {}, [](void *, uint32_t, btns_reason_t) {}, nullptr);
+		btns_shed(
+			world, world.now, 8, [](void *, uint32_t, btns_reason_t) {}, nullptr);
 		btns_audit(
 			world, [](void *, uint32_t, btns_reason_t) {}, nullptr);
 		btns_config_new_findings(

@@ -22,6 +22,9 @@ PLUGINS = (
 ).split()
 """What every charon here loads; vici and btns come last. The rest of Debian's plugins play no part in the tests."""
 
+UNHURRIED = {"key_time": 100000, "key_time_per_source": 100000}
+"""charon.plugins.btns.*: strangers of the tests come faster than strangers may, unless a test is about that."""
+
 EVENTS = ("ike-updown", "child-updown", "ike-rekey", "child-rekey", "btns-rejected")
 
 CONFIG = """
@@ -170,8 +173,8 @@ class Host:
         flat = {key: value for key, value in self.options.items() if not isinstance(value, dict)}
         nested = {key: value for key, value in self.options.items() if isinstance(value, dict)}
         sections = dict(nested)
-        if self.btns:
-            sections["btns"] = self.btns
+        if self.plugin:
+            sections["btns"] = {**UNHURRIED, **self.btns}
         plugin_options = "\n".join(
             f"\t\t{name} {{\n{lines(3, values)}\n\t\t}}" for name, values in sections.items()
         )

@@ -16,7 +16,13 @@ OPTIONS = {
 }
 """charon's own limits lifted, all of which are there to stop one host from making thousands of IKE_SAs."""
 
-BTNS = {"max_peers": 50000, "max_peers_per_source": 50000}
+BTNS = {
+    "max_peers": 50000,
+    "max_peers_per_source": 50000,
+    "max_half_open": 50000,
+    "max_half_open_per_source": 50000,
+    "child_rate": 100000,
+}
 
 STOCK_LOGGING = """
 charon {

@@ -285,11 +285,29 @@ typedef struct btns_options_t
 	/** addresses that no stranger may get; owned by the caller */
 	const btns_range_t *reserve;
 	size_t reserve_count;
+	/** most peers that have sent IKE_SA_INIT and are not authenticated yet; those beyond can be no strangers */
+	unsigned max_half_open;
+	/** the same of one source */
+	unsigned max_half_open_per_source;
+	/** CPU time for strangers' keys, milliseconds per second; at least 1 */
+	unsigned key_time;
+	/** the same for one source; at least 1 */
+	unsigned key_time_per_source;
+	/** CREATE_CHILD_SA requests of one BTNS peer per minute; at least 1 */
+	unsigned child_rate;
+	/** seconds without traffic after which a BTNS peer goes, 0 for never */
+	unsigned idle_timeout;
+	/** seconds without a CHILD_SA after which a BTNS peer goes, 0 for never */
+	unsigned childless_timeout;
+	/** charon.ikesa_limit, 0 for none */
+	unsigned ikesa_limit;
 	/** log lines per reason and second */
 	unsigned log_rate;
 } btns_options_t;
 
-/** Defaults: rsa_min 2048, all types and encodings, 1000 peers, 16 per source, 16 children, 5 log lines. */
+/** Defaults: rsa_min 2048, all types and encodings, 1000 peers, 16 per source, 500 half-open ones, 16 per source, 16
+ * children, 250 ms per second for keys, 50 per source, 60 requests per minute, 3600 s idle, 60 s childless, no
+ * ikesa_limit, 5 log lines. */
 void btns_options_default(btns_options_t *out);
 
 /** @return NULL if memory ran out; then nothing may be hooked */
@@ -462,8 +480,19 @@ btns_status_t btns_pad_lookup(const btns_claim_t *claim, const btns_candidate_t 
 
 /* ---- IKE_SAs: what is remembered, by charon's unique ID ---- */
 
-/** Source address of an IKE_SA_INIT message from the peer. Makes the record. */
-btns_status_t btns_sa_init(btns_core_t *core, uint32_t sa, const btns_addr_t *source);
+/** An IKE_SA_INIT message from the peer. */
+typedef struct btns_init_t
+{
+	btns_addr_t source;
+	/** ours */
+	btns_role_t role;
+	/** the IKE_SA's SPIs as far as they are known, else 0 */
+	uint64_t spi_i;
+	uint64_t spi_r;
+} btns_init_t;
+
+/** An IKE_SA begins. Makes the record; as responder's it counts as half-open until authorize allows the peer. */
+btns_status_t btns_sa_init(btns_core_t *core, uint32_t sa, const btns_init_t *init);
 
 /** One CERT payload. */
 typedef struct btns_cert_t
@@ -495,9 +524,14 @@ btns_status_t btns_sa_message(btns_core_t *core, uint32_t sa, const btns_auth_me
 /** How the peer authenticates in the message last seen, BTNS_AUTH_OTHER if none was. */
 btns_auth_t btns_sa_auth(btns_core_t *core, uint32_t sa);
 
-/** Parse and check the presented key, once a message. REFUSED with the reason, also for ADDRESS_CHANGED. @param out
- * all zero unless OK */
-btns_status_t btns_sa_key(btns_core_t *core, uint32_t sa, btns_key_t *out, btns_reason_t *reason);
+/**
+ * Parse and check the presented key, once a message. REFUSED with the reason, also for ADDRESS_CHANGED, and with no
+ * work done if there is no room for a stranger or the rate for keys is used up.
+ *
+ * @param now		milliseconds of a monotonic clock
+ * @param out		all zero unless OK
+ */
+btns_status_t btns_sa_key(btns_core_t *core, uint32_t sa, int64_t now, btns_key_t *out, btns_reason_t *reason);
 
 /** Enumerate the X.509 certificates of the message last seen, as copied. */
 typedef void (*btns_cert_cb_t)(void *user, btns_bytes_t cert);
@@ -506,8 +540,13 @@ btns_status_t btns_sa_certs(btns_core_t *core, uint32_t sa, btns_cert_cb_t cb, v
  * name a certificate. */
 bool btns_sa_names_certificate(btns_core_t *core, uint32_t sa);
 
-/** Is there room for one more stranger? NONE, MAX_PEERS or MAX_PEERS_PER_SOURCE. */
-btns_reason_t btns_sa_admissible(btns_core_t *core, uint32_t sa);
+/**
+ * Is there room for one more stranger? NONE, CROWDED, HALF_OPEN, HALF_OPEN_PER_SOURCE, MAX_PEERS or
+ * MAX_PEERS_PER_SOURCE.
+ *
+ * @param ike_sas	all IKE_SAs that charon has, this one included
+ */
+btns_reason_t btns_sa_admissible(btns_core_t *core, uint32_t sa, unsigned ike_sas);
 
 /** From now until authorize or the next message the presented key may be offered to charon. Reserves a place under
  * the caps. */
@@ -565,6 +604,56 @@ void btns_sa_drop(btns_core_t *core, uint32_t sa);
 /** TRUE if the side table knows it as a BTNS peer's. */
 bool btns_sa_is_btns(btns_core_t *core, uint32_t sa);
 
+/* ---- limits on those who are there ---- */
+
+/** A peer, for display and to find its IKE_SA. */
+typedef struct btns_peer_info_t
+{
+	uint32_t sa;
+	uint64_t spi_i;
+	uint64_t spi_r;
+	btns_addr_t local;
+	btns_addr_t remote;
+	btns_role_t role;
+	/** TRUE once up */
+	bool established;
+	/** seconds since the epoch, 0 unless established */
+	int64_t since;
+	btns_key_t key;
+	char connection[BTNS_NAME_LEN];
+	char asserted_id[BTNS_ID_LEN];
+	size_t children;
+} btns_peer_info_t;
+
+/** The peer asks for a CHILD_SA, or to rekey: NONE, or CHILD_RATE for a BTNS peer that does so too often. @param now
+ * milliseconds of a monotonic clock */
+btns_reason_t btns_sa_may_create_child(btns_core_t *core, uint32_t sa, int64_t now);
+/** Some CHILD_SA of a BTNS peer carried traffic. @param when	milliseconds of a monotonic clock */
+void btns_sa_used(btns_core_t *core, uint32_t sa, int64_t when);
+
+/** Called for each BTNS IKE_SA that has to go. */
+typedef void (*btns_evict_cb_t)(void *user, uint32_t sa, btns_reason_t reason);
+/** Called for a BTNS IKE_SA whose traffic has to be looked at; the answer is given with btns_sa_used(). */
+typedef void (*btns_look_cb_t)(void *user, const btns_peer_info_t *peer);
+
+/**
+ * Find BTNS peers that are idle or have no CHILD_SA, among those that initiated. To be called every few seconds: the
+ * state that is seen counts from then on. Looks at the traffic of a bounded number only.
+ *
+ * @param now		milliseconds of a monotonic clock
+ */
+btns_status_t btns_reap(btns_core_t *core, int64_t now, btns_look_cb_t look, btns_evict_cb_t evict, void *user);
+/** Does charon have so many IKE_SAs that btns_shed() may find somebody? */
+bool btns_is_crowded(btns_core_t *core, unsigned ike_sas);
+/**
+ * Find who has to go because charon nears ikesa_limit: peers that never sent IKE_AUTH first, then BTNS peers, those
+ * without CHILD_SAs or traffic before others.
+ *
+ * @param now		milliseconds of a monotonic clock
+ * @param ike_sas	all IKE_SAs that charon has
+ */
+btns_status_t btns_shed(btns_core_t *core, int64_t now, unsigned ike_sas, btns_evict_cb_t evict, void *user);
+
 /* ---- CHILD_SAs ---- */
 
 typedef struct btns_child_t
@@ -588,9 +677,6 @@ typedef struct btns_child_t
 	uint32_t child;
 } btns_child_t;
 
-/** Called for each BTNS IKE_SA that has to go. */
-typedef void (*btns_evict_cb_t)(void *user, uint32_t sa, btns_reason_t reason);
-
 /**
  * Decide over a CHILD_SA's selectors. For a BTNS peer: all or nothing, exact prefixes, its own hosts or what the
  * configuration allows, nothing reserved, nothing that another key holds. For an authenticated peer: always
@@ -613,30 +699,13 @@ btns_status_t btns_audit(btns_core_t *core, btns_evict_cb_t evict, void *user);
 
 /* ---- for people ---- */
 
-typedef struct btns_peer_info_t
-{
-	uint32_t sa;
-	uint64_t spi_i;
-	uint64_t spi_r;
-	btns_addr_t local;
-	btns_addr_t remote;
-	btns_role_t role;
-	/** TRUE once up */
-	bool established;
-	/** seconds since the epoch, 0 unless established */
-	int64_t since;
-	btns_key_t key;
-	char connection[BTNS_NAME_LEN];
-	char asserted_id[BTNS_ID_LEN];
-	size_t children;
-} btns_peer_info_t;
-
 typedef void (*btns_peer_cb_t)(void *user, const btns_peer_info_t *info);
 /** Enumerate the BTNS peers by ascending unique ID, as of the time of the call. */
 btns_status_t btns_peers_each(btns_core_t *core, btns_peer_cb_t cb, void *user);
 
 typedef void (*btns_stat_cb_t)(void *user, const char *name, uint64_t value);
-/** accepted, refused, refused-<code> for every reason, evicted, peers, children, records, reserved-ranges. */
+/** accepted, refused, refused-<code> for every reason, evicted, peers, children, half-open, key-time, key-sources,
+ * records, reserved-ranges. */
 btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user);
 /** Count a refusal. @return TRUE if a log line is due under log_rate; now in seconds of a monotonic clock */
 bool btns_refused(btns_core_t *core, btns_reason_t reason, int64_t now);
@@ -659,8 +728,8 @@ btns_reason_t btns_sa_take_refusal(btns_core_t *core, uint32_t sa, bool flagged)
 typedef struct btns_evidence_t btns_evidence_t;
 /** Keep the CERT payloads of the message last seen; nothing is copied. NULL if there are none. */
 btns_evidence_t *btns_sa_evidence(btns_core_t *core, uint32_t sa);
-/** The key in them, as by btns_sa_key(). @param out all zero unless OK */
-btns_status_t btns_evidence_key(btns_core_t *core, const btns_evidence_t *evidence, btns_key_t *out);
+/** The key in them, as by btns_sa_key(), within the rate for all keys. @param out all zero unless OK */
+btns_status_t btns_evidence_key(btns_core_t *core, const btns_evidence_t *evidence, int64_t now, btns_key_t *out);
 /** @param evidence may be NULL */
 void btns_evidence_destroy(btns_evidence_t *evidence);
 /** What is known of a peer that is being refused; REFUSED if nothing is. */
