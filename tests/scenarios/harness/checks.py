@@ -55,3 +55,30 @@ def built_for_another(root, version):
     if root.version() >= (6, 0, 3):
         return f"plugin 'btns': failed to load - plugin version {version} doesn't match version {root.version_text()}"
     return f"the plugin was built for strongSwan {version}, but this is {root.version_text()}"
+
+
+def settled(host):
+    """SPIs of the one IKE_SA and its one CHILD_SA, from one look at both; None while something is going on."""
+    sas = host.sas()
+    if len(sas) != 1 or sas[0]["state"] != "ESTABLISHED":
+        return None
+    children = list(sas[0]["child-sas"].values())
+    if [child["state"] for child in children] != ["INSTALLED"]:
+        return None
+    return sas[0]["initiator-spi"], children[0]["spi-in"]
+
+
+def rekeys(host, peer, what, connection="strangers", child="data"):
+    """A host rekeys the IKE_SA ("ike") or the CHILD_SA ("child") that it has with its peer."""
+    changed = ["ike", "child"].index(what)
+
+    def is_rekeyed():
+        now = settled(host)
+        return now is not None and now[changed] != before[changed]
+
+    host.wait_until(lambda: settled(host), "nothing is going on")
+    before = settled(host)
+    host.swanctl("--rekey", *(("--ike", connection) if what == "ike" else ("--child", child)))
+    host.wait_until(is_rekeyed, f"{what} is rekeyed")
+    peer.wait_until(lambda: settled(peer), f"{what} is rekeyed by {host.name}")
+    assert host.sa(connection)["initiator-spi"] == peer.sa(connection)["initiator-spi"]

@@ -96,3 +96,6 @@ def _default():
 
 
 DEFAULT = _default()
+
+MEETING = [at(ROOTS / name) for name in os.environ.get("BTNS_ROOTS", "").split()]
+"""Those that meet each other in the scenario versions: names of roots."""
