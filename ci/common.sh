@@ -112,17 +112,26 @@ build() {
 
 # Build the plugins for a root of .cache/roots, with its own compiler and against its own strongSwan, in
 # build-roots/NAME. build_root NAME
-build_root() {
-	local place=$cache/roots/$1 dir=$root/build-roots/$1 logs=$root/build/test-logs made enter
-	enter=("$root/ci/in-root" "$place" --bind "$root" /mnt --)
-	made=$(root_version "$place")
+build_root() { build_in_root "$1" "$1" "$cache/roots/$1/usr/src/strongswan"; }
+
+# The same with the source of another root, or another state of its own, only what is tested to be refused:
+# build_root_for NAME OTHER SOURCE
+build_root_for() { build_in_root "$1" "$1-for-$2" "$3" plugins/btns/libstrongswan-btns.so; }
+
+# build_in_root NAME FOLDER SOURCE [NINJA TARGET...]
+build_in_root() {
+	local place=$cache/roots/$1 name=$2 source=$3 dir=$root/build-roots/$2 logs=$root/build/test-logs made enter
+	shift 3
+	# the source has a place of its own, because the root may be another one's
+	enter=("$root/ci/in-root" "$place" --bind "$root" /mnt --bind "$source" /media --)
+	made="$(root_version "$place") $source"
 	if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir/.configured" 2>/dev/null)" != "$made" ]; then
 		[ ! -d "$dir" ] || find "$dir" -mindepth 1 -maxdepth 1 ! -name test-logs -exec rm -rf {} +
-		quietly "$logs/configure-root-$1.log" "configuring build-roots/$1/" "${enter[@]}" \
-			meson setup "/mnt/build-roots/$1" /mnt -Dplugin=enabled -Dtests=false -Dstrongswan_source=/usr/src/strongswan || return
+		quietly "$logs/configure-root-$name.log" "configuring build-roots/$name/" "${enter[@]}" \
+			meson setup "/mnt/build-roots/$name" /mnt -Dplugin=enabled -Dtests=false -Dstrongswan_source=/media || return
 		printf '%s' "$made" >"$dir/.configured"
 	fi
-	quietly "$logs/compile-root-$1.log" "compiling build-roots/$1/" "${enter[@]}" ninja -C "/mnt/build-roots/$1"
+	quietly "$logs/compile-root-$name.log" "compiling build-roots/$name/" "${enter[@]}" ninja -C "/mnt/build-roots/$name" "$@"
 }
 
 # What ci/demo, ci/test and ci/install all build.

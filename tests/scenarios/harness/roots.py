@@ -54,6 +54,11 @@ class Root:
         """The file of one of our plugins, or of a variant of it: btns, btns-faults, btns-rogue."""
         return self.build / "plugins" / name / f"libstrongswan-{'btns-rogue' if name == 'btns-rogue' else 'btns'}.so"
 
+    def plugin_for(self, other):
+        """The file of our plugin as this root's compiler makes it from the source of another root, or of another state
+        of its own ("unpatched")."""
+        return dataclasses.replace(self, build=self.build.with_name(f"{self.build.name}-for-{other}")).plugin
+
     def command(self, argv, shared, plugins=None):
         """The command that runs a program of this root.
 
