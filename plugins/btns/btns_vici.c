@@ -500,11 +500,11 @@ static void manage(private_btns_vici_t *this, bool reg)
  */
 static bool find_dispatcher(private_btns_vici_t *this)
 {
-	btns_vici_plugin_t *vici;
 	Dl_info info;
 
-	vici = btns_vici_plugin_find();
-	if (!vici || !dladdr(vici->plugin.get_name, &info))
+	this->dispatcher = btns_vici_dispatcher();
+	if (!this->dispatcher ||
+		!dladdr(this->dispatcher->manage_command, &info))
 	{
 		return FALSE;
 	}
@@ -514,7 +514,6 @@ static bool find_dispatcher(private_btns_vici_t *this)
 		return FALSE;
 	}
 	this->builder_create = dlsym(this->handle, "vici_builder_create");
-	this->dispatcher = vici->dispatcher;
 	return this->builder_create != NULL;
 }
 

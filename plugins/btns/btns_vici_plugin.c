@@ -5,6 +5,11 @@
 
 #include <dlfcn.h>
 
+/**
+ * Name under which a vici plugin may publish its dispatcher.
+ */
+#define VICI_DISPATCHER "vici-dispatcher"
+
 /*
  * Described in header.
  */
@@ -14,6 +19,44 @@ bool btns_same_object(void *a, void *b)
 
 	return dladdr(a, &info_a) && dladdr(b, &info_b) &&
 		   info_a.dli_fbase == info_b.dli_fbase;
+}
+
+/**
+ * TRUE if the dispatcher is where it is expected in the vici plugin.
+ */
+static bool has_dispatcher(btns_vici_plugin_t *vici)
+{
+	vici_dispatcher_t *published;
+
+	if (!vici->dispatcher)
+	{
+		return FALSE;
+	}
+	published = lib->get(lib, VICI_DISPATCHER);
+	if (published)
+	{
+		return vici->dispatcher == published;
+	}
+	return btns_same_object(vici->plugin.get_name,
+							vici->dispatcher->manage_command);
+}
+
+/*
+ * Described in header.
+ */
+vici_dispatcher_t *btns_vici_dispatcher()
+{
+	vici_dispatcher_t *dispatcher;
+	btns_vici_plugin_t *vici;
+
+	dispatcher = lib->get(lib, VICI_DISPATCHER);
+	if (dispatcher)
+	{
+		DBG2(DBG_CFG, "btns: the vici plugin publishes its dispatcher");
+		return dispatcher;
+	}
+	vici = btns_vici_plugin_find();
+	return vici ? vici->dispatcher : NULL;
 }
 
 /*
@@ -37,11 +80,5 @@ btns_vici_plugin_t *btns_vici_plugin_find()
 	}
 	enumerator->destroy(enumerator);
 
-	if (!vici || !vici->dispatcher ||
-		!btns_same_object(vici->plugin.get_name,
-						  vici->dispatcher->manage_command))
-	{
-		return NULL;
-	}
-	return vici;
+	return vici && has_dispatcher(vici) ? vici : NULL;
 }

@@ -28,6 +28,14 @@ typedef struct {
 } btns_vici_plugin_t;
 
 /**
+ * Get the dispatcher of the loaded vici plugin: the one that it publishes, else
+ * the one that is found in it.
+ *
+ * @return			NULL if there is none
+ */
+vici_dispatcher_t *btns_vici_dispatcher();
+
+/**
  * Find the loaded vici plugin.
  *
  * @return			NULL if there is none, or its dispatcher is not its own

@@ -43,6 +43,11 @@ class Root:
         return self.path == Path("/")
 
     @property
+    def is_patched(self):
+        """Whether ci/patched made it."""
+        return (self.path / ".btns-patched").exists()
+
+    @property
     def stock_plugins(self):
         return self.path / STOCK_PLUGINS[1:]
 
