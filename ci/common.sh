@@ -87,6 +87,13 @@ installed_version() {
 # A root that ci/setup --root made has this file in it, with the version of the source that the plugin is built against.
 root_ready=.btns-source-version
 
+# One that ci/patched made has this one as well: of what and with which patches.
+# shellcheck disable=SC2034
+root_patched=.btns-patched
+
+# The version of a configured source of strongSwan. upstream_version FOLDER
+upstream_version() { sed -n 's/^#define VERSION "\(.*\)"/\1/p' "$1/config.h"; }
+
 # The package revision of the strongSwan in a root, and that of the source if it is another one. root_version ROOT
 root_version() {
 	local installed source
