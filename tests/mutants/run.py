@@ -122,15 +122,16 @@ class Mutant:
 
 
 def load():
+    """The mutants, and the tests that need none."""
     with open(LIST, "rb") as file:
-        items = tomllib.load(file)["mutant"]
+        content = tomllib.load(file)
     mutants = {}
-    for item in items:
+    for item in content["mutant"]:
         mutant = Mutant.of(item, mutants)
         if mutant.name in mutants:
             raise Stale(f"{mutant.name}: there are two")
         mutants[mutant.name] = mutant
-    return list(mutants.values())
+    return list(mutants.values()), set(content["without_mutant"])
 
 
 # Does the list fit the sources?
@@ -145,6 +146,14 @@ def traps():
 def unit_tests():
     sources = "\n".join(file.read_text() for file in sorted((REPO / "tests" / "unit").glob("*.cpp")))
     return [".".join(names) for names in re.findall(r"^TEST(?:_[FP])?\((\w+), (\w+)\)", sources, re.MULTILINE)]
+
+
+def rogue_tests():
+    """The tests that show what a rogue gets, as FOLDER::TEST."""
+    found = set()
+    for file in sorted((REPO / "tests" / "scenarios").glob("rogues-*/test_*.py")):
+        found |= {f"{file.parent.name}::{test}" for test in re.findall(r"^def (test_\w+)\(", file.read_text(), re.MULTILINE)}
+    return found
 
 
 def apply(text, change):
@@ -170,7 +179,7 @@ def mutate(mutant, root=REPO):
     return texts
 
 
-def problems(mutants):
+def problems(mutants, without):
     """What is wrong with the list, as sentences."""
     found = []
     there = unit_tests()
@@ -186,6 +195,10 @@ def problems(mutants):
     used = {mutant.trap for mutant in mutants}
     found += [f"trap {trap} of docs/hooks.md has no mutant" for trap in sorted(numbers - used, key=int)]
     found += [f"docs/hooks.md has no trap {trap}" for trap in sorted(used - numbers - {MINOR})]
+    named = {re.sub(r"\[.*", "", tests.which) for mutant in mutants for tests in mutant.red if tests.kind == "scenarios"}
+    rogues = rogue_tests()
+    found += [f"{test} has no mutant" for test in sorted(rogues - named - without) if test.partition("::")[0] not in named]
+    found += [f"{test} does not need to be excused" for test in sorted(without & named | without - rogues)]
     return found
 
 
@@ -480,10 +493,10 @@ def main():
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     try:
-        mutants = load()
+        mutants, without = load()
     except (Stale, tomllib.TOMLDecodeError) as error:
         sys.exit(f"{LIST.name}: {error}")
-    found = problems(mutants)
+    found = problems(mutants, without)
     for problem in found:
         print(f"{LIST.name}: {problem}")
     if found:
