@@ -8,8 +8,8 @@ passed before, and in each set of them one at least has to fail. Two copies work
     run.py [--folder FOLDER] [--results FILE] [NAME...]    all mutants, or those whose name or trap is given
     run.py --check                                         only see whether the list fits the sources
 
-The copies are kept in FOLDER, build-mutants of the project, so that the next run builds less. Results are printed as a
-table, and go to FILE as JUnit XML. The exit status is 0 if every mutant made every set fail.
+The copies are kept in FOLDER, build-mutants of the project, so that the next run builds less; logs of what did not go as
+it should are in FOLDER/logs. Results are printed as a table, and go to FILE as JUnit XML. The exit status is 0 if every mutant made every set fail.
 """
 
 import argparse
@@ -280,6 +280,7 @@ class Copy:
         self.folder = folder
         self.source = folder / "tree"
         self.build = folder / "build"
+        self.log = folder / "tests.log"
         self.processes = processes
         self.ready = False
 
@@ -338,9 +339,18 @@ class Copy:
         errors = [line for line in lines if "error" in line.lower()] or lines[-1:] or [""]
         return f"{what}: {errors[0].strip()[:200]}"
 
+    def keep_log(self, name):
+        """Keep what the last tests or the last build said."""
+        logs = self.folder.parent / "logs"
+        logs.mkdir(exist_ok=True)
+        with open(logs / f"{re.sub('[^A-Za-z0-9.-]+', '-', name)}.log", "wb") as kept:
+            for log in (self.folder / "build.log", self.log):
+                if log.exists():
+                    kept.write(log.read_bytes())
+
     def run(self, tests, until_failed):
         """Run tests. Returns names of those that passed and that failed, and why there are none."""
-        results, log = self.folder / "results.xml", self.folder / "tests.log"
+        results, log = self.folder / "results.xml", self.log
         results.unlink(missing_ok=True)
         seconds = SECONDS[tests.kind]
         environment = {**os.environ, "BTNS_BUILD": str(self.build), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -354,7 +364,9 @@ class Copy:
             status = self.processes.run(command, log, seconds, cwd=self.source, env=environment)
         else:
             with self.vm:
-                command = ["tests/vm/vm.py", "--results", str(self.folder), "--timeout", str(seconds - 120), tests.which]
+                # a folder of its own: it is emptied first
+                command = ["tests/vm/vm.py", "--results", str(self.folder / "vm"), "--timeout", str(seconds - 120), tests.which]
+                results = self.folder / "vm" / "results.xml"
                 status = self.processes.run(command, log, seconds, cwd=self.source, env=environment)
         passed, failed = failed_cases(results)
         if status is None:
@@ -433,6 +445,7 @@ class Run:
         passed, failed, problem = copy.run(tests, False)
         if failed or problem:
             self.not_green[tests] = problem or f"fails with nothing taken out: {failed[0]}"
+            copy.keep_log(str(tests))
         print(f"  {'ok   ' if passed and tests not in self.not_green else 'FAIL '} unchanged: {tests} {self.not_green.get(tests, '')}",
               flush=True)
 
@@ -451,6 +464,8 @@ class Run:
                     result.problem = f"{tests}: {problem}" if problem else "" if failed else f"NOT RED: {tests}"
         finally:
             copy.write(before)
+        if result.problem:
+            copy.keep_log(mutant.name)
         result.seconds = time.monotonic() - start
         self.results[mutant.name] = result
         print(f"  {'FAIL ' if result.problem else 'ok   '} {mutant.name} ({mutant.trap}): {result.text} ({result.seconds:.0f} s)",
