@@ -321,7 +321,7 @@ class Copy:
         if not (self.build / "build.ninja").exists():
             shutil.rmtree(self.build, ignore_errors=True)
             if self.processes.run(["meson", "setup", str(self.build), str(self.source), "-Dplugin=enabled",
-                                   "-Doptimization=1"], log, BUILD_SECONDS) != 0:
+                                   "-Doptimization=0", "-Ddebug=false"], log, BUILD_SECONDS) != 0:
                 shutil.rmtree(self.build, ignore_errors=True)
                 return self.why(log, "meson failed")
         wanted = ({"executable"} if "unit" in kinds else set()) | ({"shared module"} if kinds & {"scenarios", "vm"} else set())
