@@ -146,8 +146,35 @@ static bool is_presented(ike_sa_t *ike_sa, certificate_t *cert)
 }
 
 /**
- * TRUE if a loaded certificate speaks for the peer. Sets named if it could by
- * its subject, unless it is our own.
+ * TRUE if a certificate is loaded, or was issued by a CA that is. charon also
+ * keeps what any peer has shown it, as long as a signature in it was made by
+ * something else that was shown: this vouches for nobody, or a peer could make
+ * a certificate for somebody else's key and keep that one out.
+ */
+static bool is_known(certificate_t *cert)
+{
+	enumerator_t *enumerator;
+	certificate_t *current;
+	bool found = FALSE;
+
+	enumerator = lib->credmgr->create_cert_enumerator(lib->credmgr,
+												CERT_ANY, KEY_ANY, NULL, TRUE);
+	while (!found && enumerator->enumerate(enumerator, &current))
+	{
+		found = current == cert || current->equals(current, cert) ||
+				(cert->get_type(cert) == CERT_X509 &&
+				 current->get_type(current) == CERT_X509 &&
+				 cert->has_issuer(cert, current->get_subject(current)) &&
+				 (((x509_t*)current)->get_flags((x509_t*)current) & X509_CA) &&
+				 lib->credmgr->issued_by(lib->credmgr, cert, current, NULL));
+	}
+	enumerator->destroy(enumerator);
+	return found;
+}
+
+/**
+ * TRUE if a certificate speaks for the peer. Sets named if it could by its
+ * subject, unless it is our own.
  */
 static bool speaks_for(references_t *this, certificate_t *cert, bool *named)
 {
@@ -192,7 +219,7 @@ bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
 		.keyids = linked_list_create(),
 	};
 	uint32_t sa = ike_sa->get_unique_id(ike_sa);
-	linked_list_t *namesakes;
+	linked_list_t *speakers, *namesakes;
 	enumerator_t *enumerator;
 	certificate_t *cert;
 	uint8_t keyid[HASH_SIZE_SHA1];
@@ -214,24 +241,34 @@ bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
 	}
 	if (!found)
 	{
+		speakers = linked_list_create();
 		namesakes = linked_list_create();
 		enumerator = lib->credmgr->create_cert_enumerator(lib->credmgr,
 												CERT_ANY, KEY_ANY, NULL, FALSE);
-		while (!found && enumerator->enumerate(enumerator, &cert))
+		while (enumerator->enumerate(enumerator, &cert))
 		{
 			named = FALSE;
-			found = !is_presented(ike_sa, cert) &&
-					speaks_for(&refs, cert, &named);
-			if (named)
+			if (!is_presented(ike_sa, cert) && speaks_for(&refs, cert, &named))
+			{
+				speakers->insert_last(speakers, cert->get_ref(cert));
+			}
+			else if (named)
 			{
 				namesakes->insert_last(namesakes, cert->get_ref(cert));
 			}
 		}
 		enumerator->destroy(enumerator);
 
+		while (speakers->remove_first(speakers, (void**)&cert) == SUCCESS)
+		{
+			found = found || is_known(cert);
+			cert->destroy(cert);
+		}
+		speakers->destroy(speakers);
+
 		while (namesakes->remove_first(namesakes, (void**)&cert) == SUCCESS)
 		{
-			found = found || !is_own(cert);
+			found = found || (!is_own(cert) && is_known(cert));
 			cert->destroy(cert);
 		}
 		namesakes->destroy(namesakes);

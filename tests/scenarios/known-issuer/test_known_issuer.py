@@ -105,3 +105,18 @@ def test_the_key_of_a_loaded_certificate(stage):
 def test_the_name_of_a_loaded_certificate(stage):
     """No connection knows Carol, but her certificate is here."""
     stage.start().refuses([(ikev2.SPKI, stage.key.spki)], identity="carol.example.org")
+
+
+def test_a_certificate_that_only_a_peer_has_shown(stage):
+    """charon keeps it for a while. It vouches for nobody: else anybody could keep a stranger out who knows its public key."""
+    stage.start()
+    authority = stage.keys.ca("CA of nobody here")
+    signed = [stage.keys.self_signed(stage.key, "somebody.example.net")]
+    issued = [authority.issue(stage.key, "somebody.example.net"), authority.pem]
+    bare = [(ikev2.SPKI, stage.key.spki)]
+    for shown in (signed, issued):
+        certs = [(ikev2.X509, der(pem)) for pem in shown]
+        assert stage.tries(certs, stage.keys.key("ed25519")).refused
+        for presented in (bare, certs):
+            assert stage.tries(presented).authenticated
+        assert stage.tries(bare, stage.keys.key("ed25519")).refused
