@@ -156,6 +156,58 @@ static bool check_auth_cfg()
 	return ok;
 }
 
+/**
+ * Compare enumerators that no test above would miss with the daemon's own names
+ * for them. Those that are numbers of a protocol cannot move.
+ */
+static bool check_enumerators()
+{
+	static const struct {
+		enum_name_t **names;
+		int value;
+		char *name;
+	} known[] = {
+		{ &auth_rule_names, AUTH_RULE_IDENTITY, "RULE_IDENTITY" },
+		{ &auth_rule_names, AUTH_RULE_AUTH_CLASS, "RULE_AUTH_CLASS" },
+		{ &auth_rule_names, AUTH_RULE_AAA_IDENTITY, "RULE_AAA_IDENTITY" },
+		{ &auth_rule_names, AUTH_RULE_EAP_IDENTITY, "RULE_EAP_IDENTITY" },
+		{ &auth_rule_names, AUTH_RULE_XAUTH_IDENTITY, "RULE_XAUTH_IDENTITY" },
+		{ &auth_rule_names, AUTH_RULE_CA_CERT, "RULE_CA_CERT" },
+		{ &auth_rule_names, AUTH_RULE_IM_CERT, "RULE_IM_CERT" },
+		{ &auth_rule_names, AUTH_RULE_SUBJECT_CERT, "RULE_SUBJECT_CERT" },
+		{ &auth_rule_names, AUTH_RULE_GROUP, "RULE_GROUP" },
+		{ &auth_rule_names, AUTH_RULE_CERT_POLICY, "RULE_CERT_POLICY" },
+		{ &auth_class_names, AUTH_CLASS_ANY, "any" },
+		{ &auth_class_names, AUTH_CLASS_PUBKEY, "public key" },
+		{ &auth_class_names, AUTH_CLASS_PSK, "pre-shared key" },
+		{ &auth_class_names, AUTH_CLASS_EAP, "EAP" },
+		{ &key_type_names, KEY_RSA, "RSA" },
+		{ &key_type_names, KEY_ECDSA, "ECDSA" },
+		{ &key_type_names, KEY_ED25519, "ED25519" },
+		{ &key_type_names, KEY_ED448, "ED448" },
+		{ &certificate_type_names, CERT_X509, "X509" },
+		{ &certificate_type_names, CERT_TRUSTED_PUBKEY, "PUBKEY" },
+		{ &ike_sa_state_names, IKE_CREATED, "CREATED" },
+		{ &ike_sa_state_names, IKE_CONNECTING, "CONNECTING" },
+		{ &ike_sa_state_names, IKE_ESTABLISHED, "ESTABLISHED" },
+		{ &ike_sa_state_names, IKE_DESTROYING, "DESTROYING" },
+	};
+	char *name;
+	int i;
+
+	for (i = 0; i < countof(known); i++)
+	{
+		name = enum_to_name(*known[i].names, known[i].value);
+		if (!name || !streq(name, known[i].name))
+		{
+			DBG1(DBG_CFG, "btns: self-test failed, the daemon knows '%s' as "
+				 "'%s'", known[i].name, name ?: "nothing");
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
 /*
  * Described in header.
  */
@@ -187,6 +239,17 @@ bool btns_check_version()
 	return TRUE;
 }
 
+/**
+ * Say that nothing is hooked. FALSE, always.
+ */
+static bool not_this_daemon()
+{
+	DBG1(DBG_CFG, "btns: the plugin was built with the headers of package "
+		 "%s, the daemon seems to be built with others: hooking nothing, "
+		 "nobody is admitted as BTNS peer", BTNS_DEBIAN_VERSION);
+	return FALSE;
+}
+
 /*
  * Described in header.
  */
@@ -194,6 +257,10 @@ bool btns_self_test()
 {
 	bool ok, one, other;
 
+	if (!check_enumerators())
+	{
+		return not_this_daemon();
+	}
 	ok = check_key(&ed25519, &one);
 	ok = check_key(&p256, &other) && ok;
 	if (ok && !one && !other)
@@ -204,11 +271,5 @@ bool btns_self_test()
 	}
 	ok = check_payload() && ok;
 	ok = check_auth_cfg() && ok;
-	if (!ok)
-	{
-		DBG1(DBG_CFG, "btns: the plugin was built with the headers of package "
-			 "%s, the daemon seems to be built with others: hooking nothing, "
-			 "nobody is admitted as BTNS peer", BTNS_DEBIAN_VERSION);
-	}
-	return ok;
+	return ok ? TRUE : not_this_daemon();
 }

@@ -20,8 +20,9 @@
 bool btns_check_version();
 
 /**
- * Push known keys through every builder and encoder of strongSwan that the
- * plugin uses: enumerators in its headers have moved without a new version.
+ * Compare enumerators with the daemon's names for them, and push known keys
+ * through every builder and encoder of strongSwan that the plugin uses:
+ * enumerators in its headers have moved without a new version.
  *
  * @return			FALSE if a result is not the known one, which is logged
  */

@@ -15,5 +15,5 @@ PLUGIN_FILE = "libstrongswan-btns.so"
 PLUGIN = roots.DEFAULT.plugin
 FAULTS_PLUGIN = roots.DEFAULT.variant("btns-faults")
 """The same plugin, built so that a core call can be made to fail, and that logs what its hooks must not call."""
-SHIFTED_PLUGIN = roots.DEFAULT.variant("btns-shifted")
+SHIFTED_PLUGINS = [roots.DEFAULT.variant(name) for name in ("btns-shifted", "btns-shifted-rules")]
 """The same plugin, as if an enumerator had moved in the daemon's headers."""

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """A plugin that was built for another daemon says so, hooks nothing, and nobody is admitted as a stranger."""
 
+import pytest
+
 from harness import paths, roots
 from harness.checks import built_for_another, has_no_sa, is_refused
 
@@ -29,5 +31,6 @@ def test_another_version(world):
     refuses_strangers(world, plugin, built_for_another(roots.DEFAULT, other[1:-1].decode()))
 
 
-def test_an_enumerator_has_moved(world):
-    refuses_strangers(world, paths.SHIFTED_PLUGIN, "btns: self-test failed", "hooking nothing, nobody is admitted")
+@pytest.mark.parametrize("plugin", paths.SHIFTED_PLUGINS, ids=[path.parent.name for path in paths.SHIFTED_PLUGINS])
+def test_an_enumerator_has_moved(world, plugin):
+    refuses_strangers(world, plugin, "btns: self-test failed", "hooking nothing, nobody is admitted")
