@@ -89,6 +89,10 @@ class Root:
         """What its daemon calls itself, like (6, 0, 1)."""
         return tuple(int(part) for part in re.match(r"(\d+)\.(\d+)\.(\d+)", self.package()).groups())
 
+    def has_ikev1(self):
+        """Some charons are built without."""
+        return b"initiating Main Mode" in (self.stock_plugins.parent / "libcharon.so.0").read_bytes()
+
     def version_text(self):
         return ".".join(str(number) for number in self.version())
 

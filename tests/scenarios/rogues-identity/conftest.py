@@ -18,17 +18,20 @@ class Company:
     @param alice	Alice's identity as swanctl.conf has it
     @param unique	the gateway's uniqueness policy
     @param load		further plugins of the gateway's and Mallory's
+    @param key		type of Alice's and Mallory's keys
+    @param ike		version of IKE that Alice uses
     """
 
-    def __init__(self, world, alice=ALICE, unique="replace", load=()):
+    def __init__(self, world, alice=ALICE, unique="replace", load=(), key="ed25519", ike=2):
         self.world = world
         self.unique = unique
+        self.ike = ike
         self.alice_id = alice
         self.ca = world.keys.ca("Company CA")
-        self.gateway = world.host("right", self.gateway_conf(), "ecdsa256", load=load, start=False)
-        self.alice = world.host("third", world.conf("third", ALICE=alice), "ed25519", start=False)
+        self.gateway = world.host("right", self.gateway_conf(), "rsa2048" if ike == 1 else "ecdsa256", load=load, start=False)
+        self.alice = world.host("third", world.conf("third", ALICE=alice, IKE=str(ike)), key, start=False)
         # she gives up soon when nobody answers
-        self.mallory = world.rogue("left", self.mallory_conf(), "ed25519", plugin=None, start=False,
+        self.mallory = world.rogue("left", self.mallory_conf(), key, plugin=None, start=False,
                                    options={"retransmit_tries": 1}, load=load)
         self.gateway.add_file("x509/gateway.pem", self.ca.issue(self.gateway.key, "gateway.example.org"))
         self.gateway.add_file("pubkey/alice.pem", self.alice.key.public_pem)
@@ -37,7 +40,7 @@ class Company:
             host.add_file("x509ca/ca.pem", self.ca.pem)
 
     def gateway_conf(self):
-        return self.world.conf("right", ALICE=self.alice_id, UNIQUE=self.unique)
+        return self.world.conf("right", ALICE=self.alice_id, UNIQUE=self.unique, IKE=str(self.ike))
 
     def mallory_conf(self, claim="mallory@example.net"):
         return self.world.conf("left", CLAIM=claim)

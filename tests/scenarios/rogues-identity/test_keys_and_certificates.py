@@ -6,7 +6,7 @@ import pytest
 from harness import ikev2
 from harness.checks import connects, is_stranger
 from harness.keys import CA, EXPIRED, der
-from harness.victim import Victim
+from harness.victim import withstands
 
 BOB = "bob@example.org"
 
@@ -39,7 +39,7 @@ def test_alices_key_without_the_private_one(company):
 def test_another_strangers_key_without_the_private_one(company):
     """A stranger is its key: nobody else is that, and its SA stays."""
     company = company()
-    conf = company.world.conf("third", ALICE="somebody@example.net").replace("pubkeys = me.pem", "certs = me.pem")
+    conf = company.world.conf("third", ALICE="somebody@example.net", IKE="2").replace("pubkeys = me.pem", "certs = me.pem")
     company.alice.configure(conf)
     certificate = company.world.keys.self_signed(company.alice.key, "somebody@example.net")
     company.alice.add_file("x509/me.pem", certificate)
@@ -109,6 +109,34 @@ def test_a_certificate_for_one_key_and_a_signature_by_another(company):
     for cert, code in ((x509(issued), "credential-known"), (x509(signed), "not-verified"), (bare(other), "not-verified")):
         company.mallory_is("mallory@example.net", cert, initial_contact=True)
         company.withstands(code, "shows")
+
+
+@pytest.mark.parametrize("signed_by", ["itself", "an-unknown-ca"])
+def test_a_strangers_certificate_shown_by_mallory_first(company, signed_by):
+    """It is not hers, so she is refused; its owner, another stranger, is served afterwards as if nothing had happened. charon
+    remembers certificates that it has seen, so this would shut strangers out if it counted."""
+    company = company().open()
+    owner = company.world.keys.key()
+    if signed_by == "itself":
+        chain = [x509(company.world.keys.self_signed(owner, "somebody@example.net"))]
+    else:
+        unknown = CA(company.world.keys, "Unknown CA")
+        chain = [x509(unknown.issue(owner, "somebody@example.net")), x509(unknown.pem)]
+
+    def owner_is_served(world, gateway):
+        host = world.host("fourth", conf="", start=False)
+        for number, certs in enumerate((chain, [bare(owner)])):
+            with ikev2.Initiator(host.namespace, host.address, gateway.address) as initiator:
+                answer = initiator.init().auth(certs, ikev2.Signer(owner.path), identity="somebody@example.net",
+                                               id_type=ikev2.ID_RFC822, address=host.inner[0])
+                assert answer.authenticated, f"{number}: {answer}, {gateway.events.of('btns-rejected')[-1]}"
+                assert [peer["fingerprint"] for peer in gateway.peers()] == [owner.fingerprint]
+                initiator.delete()
+                gateway.wait_until(lambda: not gateway.peers(), "gone")
+
+    company.mallory_is("somebody@example.net", *chain, initial_contact=True)
+    withstands(company.world, company.gateway, lambda: company.tries("shows"), "not-verified", company.victim,
+               newcomer=owner_is_served)
 
 
 def test_two_keys_at_once(company):

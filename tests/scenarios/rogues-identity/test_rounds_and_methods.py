@@ -136,7 +136,7 @@ def test_eap_with_a_bare_key(company):
     company.alice_id = "owner@example.org"
     company.gateway.configure(company.gateway_conf().replace("\talice {", "\towner {") + USERS)
     company.alice.load += EAP_PLUGINS
-    company.alice.configure(with_password("only Alice knows this")(company.world.conf("third", ALICE="alice@example.org")))
+    company.alice.configure(with_password("only Alice knows this")(company.world.conf("third", ALICE="alice@example.org", IKE="2")))
     company.open("users")
     assert company.victim.before["users on right"].fixed["remote-eap-id"] == "alice"
     rogue = company.mallory.rogue
