@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """Fixtures: `world` is a wire on which a test puts its hosts. Needs root, and touches only namespaces of its own."""
 
-import contextlib
 import os
-import re
 import shutil
 import signal
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import net, paths
+from harness.fixtures import folder_name, has_failed, running
 from harness.world import World
 
 
@@ -48,54 +47,26 @@ def session_folder():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextlib.contextmanager
+def logs_of(request):
+    return paths.LOGS / Path(request.path).parent.name / folder_name(request.node)
+
+
 def a_world(request, session_folder, failed):
-    """A World for a fixture; afterwards nothing of it is left, and every charon ended in good order.
-
-    A module that sets TOPOLOGY has its hosts in that network.
-
-    @param failed	tells at the end whether the test, or one of the tests, has failed
-    """
-    scenario = Path(request.path).parent
-    world = World(scenario, session_folder, None if request.config.getoption("--without-plugin") else paths.PLUGIN,
-                  getattr(request.module, "TOPOLOGY", None))
+    """A World for a fixture. A module that sets TOPOLOGY has its hosts in that network."""
+    plugin = None if request.config.getoption("--without-plugin") else paths.PLUGIN
+    world = World(Path(request.path).parent, session_folder, plugin, getattr(request.module, "TOPOLOGY", None))
     logs = logs_of(request)
     shutil.rmtree(logs, ignore_errors=True)
-    try:
-        if request.config.getoption("--keep"):
-            world.capture()
-        yield world
-        lost = failed()
-        if lost or request.config.getoption("--keep"):
-            world.keep(logs)
-        if not lost:
-            world.check_alive()
-    except BaseException:
-        world.keep(logs)
-        raise
-    finally:
-        unwell = world.close(logs)
-    if unwell:
-        findings = "\n".join(f"{host}: {what}" for host, what in unwell)
-        pytest.fail(f"charon did not end in good order: {findings}")
-
-
-def logs_of(request):
-    """The folder for logs of a test, or of a module whose tests share a world."""
-    name = re.sub(r"[^A-Za-z0-9.=-]+", "_", request.node.name.removesuffix(".py"))
-    return paths.LOGS / Path(request.path).parent.name / name
-
-
-def has_failed(request):
-    """TRUE unless the test that requests this ran and passed."""
-    report = getattr(request.node, "report_call", None)
-    return report is None or report.failed
+    keep = request.config.getoption("--keep")
+    if keep:
+        world.capture()
+    return running(world, logs, failed, always=keep)
 
 
 @pytest.fixture
 def world(request, session_folder):
     """A wire for the hosts of one test."""
-    with a_world(request, session_folder, lambda: has_failed(request)) as world:
+    with a_world(request, session_folder, lambda: has_failed(request.node)) as world:
         yield world
 
 
@@ -111,5 +82,5 @@ def shared_world(request, session_folder):
 def shared_logs(request, shared_world):
     """Keeps the state of a shared world as it is right after a test that failed."""
     yield
-    if has_failed(request):
+    if has_failed(request.node):
         shared_world.keep(logs_of(request))

@@ -2,7 +2,6 @@
 """Fixtures: `world` is a wire on which a test puts its hosts, as in tests/scenarios, but with the kernel's ESP."""
 
 import os
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "scenarios")]
 
 from harness import host, net  # noqa: E402
+from harness.fixtures import folder_name, has_failed, running  # noqa: E402
 from harness.keys import KeyMaker  # noqa: E402
 from harness.world import World  # noqa: E402
 
@@ -60,33 +60,33 @@ def few_keys(session_folder):
     return FewKeys(session_folder)
 
 
-@pytest.fixture
-def world(request, session_folder, few_keys):
-    """A wire for the hosts of one test; afterwards nothing of it is left, and every charon ended in good order."""
-    case = Path(request.path).parent
-    world = World(case, session_folder)
-    few_keys.used = 0
-    world.keys = few_keys
-    logs = LOGS / case.name / re.sub(r"[^A-Za-z0-9.=-]+", "_", request.node.name)
-    try:
-        yield world
-        report = getattr(request.node, "report_call", None)
-        if report is None or report.failed:
-            keep(world, logs)
-        else:
-            world.check_alive()
-    except BaseException:
-        keep(world, logs)
-        raise
-    finally:
-        unwell = world.close(logs)
-    if unwell:
-        pytest.fail(f"charon did not end in good order: {unwell}")
-
-
 def keep(world, logs):
     """Logs, captures, and what the kernel has."""
     world.keep(logs)
     for name, one in world.hosts.items():
         state = [one.namespace.run(["ip", *what]).stdout for what in (["-s", "xfrm", "state"], ["xfrm", "policy"])]
         (logs / f"{name}-xfrm.txt").write_text("\n".join(state))
+
+
+def a_world(request, session_folder, few_keys, failed):
+    """A World for a fixture. A module that sets TOPOLOGY has its hosts in that network."""
+    case = Path(request.path).parent
+    world = World(case, session_folder, topology=getattr(request.module, "TOPOLOGY", None))
+    few_keys.used = 0
+    world.keys = few_keys
+    return running(world, LOGS / case.name / folder_name(request.node), failed, keep=keep)
+
+
+@pytest.fixture
+def world(request, session_folder, few_keys):
+    """A wire for the hosts of one test."""
+    with a_world(request, session_folder, few_keys, lambda: has_failed(request.node)) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def shared_world(request, session_folder, few_keys):
+    """A world for all tests of a module; each leaves it as it was."""
+    before = request.session.testsfailed
+    with a_world(request, session_folder, few_keys, lambda: request.session.testsfailed > before) as world:
+        yield world

@@ -434,10 +434,10 @@ def transfer(client, server, payload, source=None, destination=None, port=7, tim
         echo.close()
 
 
-def reaches(client, server, source=None, destination=None, timeout=1.5):
+def reaches(client, server, source=None, destination=None, timeout=1.5, port=7):
     """TRUE if a transfer between inner addresses works."""
     try:
-        transfer(client, server, b"ping", source, destination, timeout=timeout)
+        transfer(client, server, b"ping", source, destination, port, timeout)
         return True
     except OSError:
         return False

@@ -12,6 +12,7 @@
 
 from types import SimpleNamespace
 
+from .checks import has_no_sa
 from .network import Topology
 
 FIGURE_1 = Topology({
@@ -50,3 +51,14 @@ def set_up(world, names=FIGURE_1.places, conf=lambda name: None, **how):
                 world.hosts[name].add_file(f"pubkey/{other}.pem", world.hosts[other].key.public_pem)
     world.start(*(host for name, host in world.hosts.items() if name not in SIMPLE))
     return SimpleNamespace(**{name.replace("-", "_"): host for name, host in world.hosts.items()})
+
+
+def settle(nodes):
+    """Make the nodes as they were after set_up(): without any IKE_SA, and with nothing reported yet."""
+    hosts = [host for host in vars(nodes).values() if host.name not in SIMPLE]
+    for host in hosts:
+        for sa in host.sas():
+            host.request("terminate", {"ike-id": sa["uniqueid"], "force": "yes", "timeout": "-1"})
+    has_no_sa(*hosts)
+    for host in hosts:
+        host.events.forget()

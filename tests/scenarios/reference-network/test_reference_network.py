@@ -9,7 +9,7 @@ import pytest
 from harness.checks import NO_TS, REFUSED, connects, has_no_sa, is_refused, is_stranger, rejects
 from harness.host import reaches, transfer
 from harness.network import PEER_TS
-from harness.reference_network import FIGURE_1, SIMPLE, set_up
+from harness.reference_network import FIGURE_1, set_up, settle
 from harness.world import MARKER
 
 TOPOLOGY = FIGURE_1
@@ -39,7 +39,7 @@ def nodes(shared_world):
 
 @pytest.fixture
 def net(shared_world, nodes, shared_logs):
-    """The nodes, without any IKE_SA, and with nothing reported yet."""
+    """The nodes, without any IKE_SA."""
     settle(nodes)
     return nodes
 
@@ -47,20 +47,6 @@ def net(shared_world, nodes, shared_logs):
 @pytest.fixture
 def world(shared_world):
     return shared_world
-
-
-def daemons(nodes):
-    return [host for host in vars(nodes).values() if host.name not in SIMPLE]
-
-
-def settle(nodes):
-    hosts = daemons(nodes)
-    for host in hosts:
-        for sa in host.sas():
-            host.request("terminate", {"ike-id": sa["uniqueid"], "force": "yes", "timeout": "-1"})
-    has_no_sa(*hosts)
-    for host in hosts:
-        host.events.forget()
 
 
 # what a test changes, and takes back
@@ -464,7 +450,8 @@ def test_3_2_rogues_can_impersonate_b(world, net):
 
 
 # section 3.3: [C]. That a packet to port 2049 makes [C] initiate, and that everything else passes while the SA is up, is
-# shown by test_3_3_traffic_to_port_2049_initiates in tests/vm/nfs: ESP in user space can do neither.
+# shown by test_3_3_traffic_to_port_2049_initiates_and_all_other_is_in_clear in tests/vm/nfs: ESP in user space can do
+# neither.
 
 
 def test_3_3_c_does_not_care_what_q_calls_itself(world, net):

@@ -13,7 +13,7 @@ PAYLOAD = MARKER * 200
 
 
 @pytest.mark.parametrize("family", ENDS)
-def test_port_2049_is_protected_and_port_80_is_not(world, family):
+def test_3_3_traffic_to_port_2049_initiates_and_all_other_is_in_clear(world, family):
     client, server = ENDS[family]
     way = {"source": client, "destination": server}
     left = world.host("left", world.conf("left", LOCAL=client, REMOTE=server), "ed25519", start=False)
