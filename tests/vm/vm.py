@@ -27,7 +27,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parent.parent
-CACHE = REPO / ".cache" / "vm"
+CACHE = (REPO / ".cache" / "vm").resolve()
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE.parent / "scenarios"))
 

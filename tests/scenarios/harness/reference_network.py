@@ -45,10 +45,10 @@ def set_up(world, names=FIGURE_1.places, conf=lambda name: None, **how):
     for name in names:
         simple = name in SIMPLE
         world.host(name, "" if simple else conf(name), None if simple else "ed25519", start=False, **how)
-    for name, others in KNOWN_KEYS.items():
-        for other in others:
-            if name in names and other in names:
-                world.hosts[name].add_file(f"pubkey/{other}.pem", world.hosts[other].key.public_pem)
+    for name in KNOWN_KEYS.keys() & names:
+        for other in KNOWN_KEYS[name]:
+            key = world.hosts[other].key if other in names else world.keys.key()
+            world.hosts[name].add_file(f"pubkey/{other}.pem", key.public_pem)
     world.start(*(host for name, host in world.hosts.items() if name not in SIMPLE))
     return SimpleNamespace(**{name.replace("-", "_"): host for name, host in world.hosts.items()})
 

@@ -67,12 +67,14 @@ class Victim:
     @param peer			the victim's own host
     @param own			what that calls the connection; the same name if left out
     @param inside		the victim's address in the tunnel; its first inner one if left out
+    @param between		two hosts whose traffic crosses the tunnel, where these are not the peer and the gateway
     """
 
-    def __init__(self, gateway, connection, peer, own=None, inside=None):
+    def __init__(self, gateway, connection, peer, own=None, inside=None, between=None):
         self.gateway, self.connection = gateway, connection
         self.peer, self.own = peer, own or connection
-        self.inside = inside or peer.inner[0]
+        self.between = between or (peer, gateway)
+        self.inside = inside or self.between[0].inner[0]
         self.uniqueids = gateway.sa(connection)["uniqueid"], peer.sa(self.own)["uniqueid"]
         self.flows()
         self.remember()
@@ -90,7 +92,7 @@ class Victim:
 
     def flows(self):
         """Data crosses the tunnel in both directions."""
-        transfer(self.peer, self.gateway, PAYLOAD, source=self.inside)
+        transfer(*self.between, PAYLOAD, source=self.inside)
 
     def assert_untouched(self):
         """Nothing about the victim has changed on either side, nobody else holds a part of its addresses, and what is
