@@ -2,7 +2,8 @@
 
 /**
  * @defgroup btns_kernel btns_kernel
- * Strangers leave before somebody else's CHILD_SA is installed.
+ * Strangers leave before somebody else's CHILD_SA is installed, and touch
+ * nobody else's SA in the kernel.
  * @{ @ingroup btns
  */
 
@@ -17,18 +18,20 @@ typedef struct btns_kernel_t btns_kernel_t;
  * When an authenticated peer gets addresses or selectors that a BTNS peer has,
  * the hooks queue the BTNS IKE_SA for being closed, but cannot wait for it.
  * What comes next in the same thread, and with no lock held, is the
- * installation of the first SA in the kernel: it waits here.
+ * installation of the first SA in the kernel: it waits here. That no SA of
+ * somebody else is replaced or deleted is seen to here, too: see btns_spis_t.
  */
 struct btns_kernel_t {
 
 	/**
-	 * Put charon's own method back, if it is still ours, and destroy it.
+	 * Put charon's own methods back, if they are still ours, and destroy it.
 	 */
 	void (*destroy)(btns_kernel_t *this);
 };
 
 /**
- * Create it, and put it in front of charon->kernel->add_sa.
+ * Create it, and put it in front of add_sa, update_sa and del_sa of
+ * charon->kernel.
  *
  * @param worker	worker, used until destroy
  */

@@ -620,6 +620,7 @@ static bool describe_child(ike_sa_t *ike_sa, child_sa_t *child_sa,
 	this->child.btns = btns_pad_is_flagged(cfg);
 	this->child.connection = cfg ? cfg->get_name(cfg) : "";
 	this->child.child = child_sa->get_unique_id(child_sa);
+	this->child.present = ike_sa->get_child_count(ike_sa);
 	ok = btns_ts_from_list(local, this->local, &this->child.local_count);
 	ok = btns_ts_from_list(remote, this->remote,
 						   &this->child.remote_count) && ok;
@@ -746,9 +747,11 @@ METHOD(listener_t, narrow, bool,
 
 /**
  * Check a CHILD_SA that came up, and put it into the core's index.
+ *
+ * @param old			CHILD_SA that it was rekeyed from, NULL for none
  */
 static void child_up(private_btns_listener_t *this, ike_sa_t *ike_sa,
-					 child_sa_t *child_sa)
+					 child_sa_t *child_sa, child_sa_t *old)
 {
 	btns_reason_t reason = BTNS_REASON_CHILD_NOT_PREFIX;
 	child_cfg_t *config = child_sa->get_config(child_sa);
@@ -761,6 +764,9 @@ static void child_up(private_btns_listener_t *this, ike_sa_t *ike_sa,
 	remote = linked_list_create_from_enumerator(
 						child_sa->create_ts_enumerator(child_sa, FALSE));
 	ok = describe_child(ike_sa, child_sa, local, remote, &described);
+	described.child.rekeys = old ? old->get_unique_id(old) : 0;
+	/* it is one of them now */
+	described.child.present--;
 	described.child.mode_mismatch = config->get_mode(config) == MODE_TRANSPORT &&
 								child_sa->get_mode(child_sa) != MODE_TRANSPORT;
 	ok = (ok || !described.child.btns) &&
@@ -771,6 +777,11 @@ static void child_up(private_btns_listener_t *this, ike_sa_t *ike_sa,
 	{
 		this->worker->evict(this->worker, ike_sa->get_unique_id(ike_sa),
 							reason);
+	}
+	else if (old)
+	{
+		btns_child_down(this->core, ike_sa->get_unique_id(ike_sa),
+						old->get_unique_id(old));
 	}
 	described_free(&described);
 	local->destroy(local);
@@ -799,7 +810,7 @@ METHOD(listener_t, child_updown, bool,
 	{
 		if (up)
 		{
-			child_up(this, ike_sa, child_sa);
+			child_up(this, ike_sa, child_sa, NULL);
 		}
 		else
 		{
@@ -817,10 +828,8 @@ METHOD(listener_t, child_rekey, bool,
 {
 	if (ike_sa)
 	{
-		child_up(this, ike_sa, new);
 		note_use(this, ike_sa, old);
-		btns_child_down(this->core, ike_sa->get_unique_id(ike_sa),
-						old->get_unique_id(old));
+		child_up(this, ike_sa, new, old);
 	}
 	return TRUE;
 }
@@ -837,7 +846,7 @@ METHOD(listener_t, children_migrate, bool,
 		enumerator = ike_sa->create_child_sa_enumerator(ike_sa);
 		while (enumerator->enumerate(enumerator, &child_sa))
 		{
-			child_up(this, ike_sa, child_sa);
+			child_up(this, ike_sa, child_sa, NULL);
 		}
 		enumerator->destroy(enumerator);
 	}
@@ -885,6 +894,8 @@ METHOD(listener_t, ike_rekey, bool,
 		btns_sa_rekey(this->core, old->get_unique_id(old),
 					  new->get_unique_id(new));
 		sa_up(this, new, 0);
+		this->worker->rekeyed(this->worker, old->get_unique_id(old),
+							  new->get_unique_id(new));
 		if (btns_pad_is_flagged(new->get_peer_cfg(new)) &&
 			!btns_sa_is_btns(this->core, new->get_unique_id(new)))
 		{

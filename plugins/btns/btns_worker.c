@@ -100,9 +100,9 @@ struct private_btns_worker_t {
 	linked_list_t *reports;
 
 	/**
-	 * Unique ID of the IKE_SA that is being closed, 0 for none
+	 * The IKE_SA that is being closed, owned by the thread, NULL for none
 	 */
-	uint32_t current;
+	queued_t *current;
 
 	/**
 	 * IKE_SAs that were ever queued for being closed
@@ -157,21 +157,29 @@ struct private_btns_worker_t {
 };
 
 /**
- * TRUE if an IKE_SA is to be closed already.
+ * Why an IKE_SA is to be closed already, BTNS_REASON_NONE if it is not.
  */
-static bool is_closing(private_btns_worker_t *this, uint32_t sa)
+static btns_reason_t is_closing(private_btns_worker_t *this, uint32_t sa)
 {
+	btns_reason_t reason = BTNS_REASON_NONE;
 	enumerator_t *enumerator;
 	queued_t *task;
-	bool found = this->current == sa;
 
-	enumerator = this->closes->create_enumerator(this->closes);
-	while (!found && enumerator->enumerate(enumerator, &task))
+	if (this->current && this->current->rejection.peer.sa == sa)
 	{
-		found = task->rejection.peer.sa == sa;
+		return this->current->rejection.reason;
+	}
+	enumerator = this->closes->create_enumerator(this->closes);
+	while (reason == BTNS_REASON_NONE &&
+		   enumerator->enumerate(enumerator, &task))
+	{
+		if (task->rejection.peer.sa == sa)
+		{
+			reason = task->rejection.reason;
+		}
 	}
 	enumerator->destroy(enumerator);
-	return found;
+	return reason;
 }
 
 /**
@@ -182,7 +190,8 @@ static void enqueue(private_btns_worker_t *this, queued_t *task)
 	bool queued = FALSE;
 
 	this->mutex->lock(this->mutex);
-	if (!this->stop && task->close && !is_closing(this, task->rejection.peer.sa))
+	if (!this->stop && task->close &&
+		is_closing(this, task->rejection.peer.sa) == BTNS_REASON_NONE)
 	{
 		this->closes->insert_last(this->closes, task);
 		this->queued++;
@@ -240,13 +249,27 @@ static void report(private_btns_worker_t *this, queued_t *task)
 }
 
 /**
+ * Check out an IKE_SA by its SPIs, as its initiator or responder.
+ */
+static ike_sa_t *checkout_as(btns_peer_info_t *peer, bool initiator)
+{
+	ike_sa_id_t *id;
+	ike_sa_t *ike_sa;
+
+	id = ike_sa_id_create(IKEV2_MAJOR_VERSION, htobe64(peer->spi_i),
+						  htobe64(peer->spi_r), initiator);
+	ike_sa = charon->ike_sa_manager->checkout(charon->ike_sa_manager, id);
+	id->destroy(id);
+	return ike_sa;
+}
+
+/**
  * Check out an IKE_SA. By its SPIs, if they are known: a look-up by unique ID
  * waits for all the IKE_SAs that other threads have in their hands, and one of
  * these threads may wait for us.
  */
 static ike_sa_t *checkout(const btns_peer_info_t *peer)
 {
-	ike_sa_id_t *id;
 	ike_sa_t *ike_sa;
 
 	if (!peer->spi_r)
@@ -254,11 +277,11 @@ static ike_sa_t *checkout(const btns_peer_info_t *peer)
 		return charon->ike_sa_manager->checkout_by_id(charon->ike_sa_manager,
 													  peer->sa);
 	}
-	id = ike_sa_id_create(IKEV2_MAJOR_VERSION, htobe64(peer->spi_i),
-						  htobe64(peer->spi_r),
-						  peer->role == BTNS_ROLE_INITIATOR);
-	ike_sa = charon->ike_sa_manager->checkout(charon->ike_sa_manager, id);
-	id->destroy(id);
+	ike_sa = checkout_as(peer, peer->role == BTNS_ROLE_INITIATOR);
+	if (!ike_sa)
+	{	/* whoever rekeyed the IKE_SA last is the initiator of the new one */
+		ike_sa = checkout_as(peer, peer->role != BTNS_ROLE_INITIATOR);
+	}
 	return ike_sa;
 }
 
@@ -317,6 +340,20 @@ METHOD(btns_worker_t, evict, void,
 	btns_sa_info(this->core, sa, &task->rejection.peer);
 	task->rejection.peer.sa = sa;
 	enqueue(this, task);
+}
+
+METHOD(btns_worker_t, rekeyed, void,
+	private_btns_worker_t *this, uint32_t from, uint32_t to)
+{
+	btns_reason_t reason;
+
+	this->mutex->lock(this->mutex);
+	reason = is_closing(this, from);
+	this->mutex->unlock(this->mutex);
+	if (reason != BTNS_REASON_NONE)
+	{
+		_evict(this, to, reason);
+	}
 }
 
 METHOD(btns_worker_t, reject, void,
@@ -483,7 +520,7 @@ static bool wait_for_work(private_btns_worker_t *this, queued_t **task,
 	*task = NULL;
 	if (this->closes->remove_first(this->closes, (void**)task) == SUCCESS)
 	{
-		this->current = (*task)->rejection.peer.sa;
+		this->current = *task;
 	}
 	else
 	{
@@ -506,7 +543,7 @@ static bool close_task(private_btns_worker_t *this, queued_t *task)
 	closed = close_sa(&task->rejection.peer, task->rejection.reason);
 
 	this->mutex->lock(this->mutex);
-	this->current = 0;
+	this->current = NULL;
 	this->done++;
 	this->closed->broadcast(this->closed);
 	this->mutex->unlock(this->mutex);
@@ -577,6 +614,7 @@ btns_worker_t *btns_worker_create(btns_core_t *core, btns_pad_t *pad)
 	INIT(this,
 		.public = {
 			.evict = _evict,
+			.rekeyed = _rekeyed,
 			.reject = _reject,
 			.set_callback = _set_callback,
 			.audit = _audit,

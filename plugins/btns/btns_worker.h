@@ -57,6 +57,15 @@ struct btns_worker_t {
 	void (*evict)(btns_worker_t *this, uint32_t sa, btns_reason_t reason);
 
 	/**
+	 * An IKE_SA was rekeyed: if it is to be closed, so is the new one. Callable
+	 * in any hook.
+	 *
+	 * @param from		unique ID of the old IKE_SA
+	 * @param to		unique ID of the new IKE_SA
+	 */
+	void (*rekeyed)(btns_worker_t *this, uint32_t from, uint32_t to);
+
+	/**
 	 * Report that a peer was refused. Callable in any hook. What the queue
 	 * does not hold is counted only.
 	 *

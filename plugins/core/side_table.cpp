@@ -581,20 +581,36 @@ bool SideTable::is_reserved(const Range &range, const Context &context) const
 }
 
 /** Is there no room for one more? One that replaces another with the same selectors, a rekeyed one, does not count. */
-bool SideTable::has_too_many(const Record &record, uint32_t child, const std::vector<Range> &remote, unsigned max) const
+bool SideTable::has_too_many(const Record &record, const btns_child_t &child, const std::vector<Range> &remote,
+							 unsigned max) const
 {
 	size_t others = 0;
 	size_t different = 0;
 	for (const auto &[id, other] : record.children)
 	{
 		// what is only being installed is counted when it comes up
-		if (id != child && other.up)
+		if (id != child.child && other.up)
 		{
 			others++;
 			different += other.remote->ranges() != remote ? 1 : 0;
 		}
 	}
-	return different >= max || others >= 2 * size_t{max};
+	return different >= max || others >= 2 * size_t{max} || child.present > 2 * size_t{max};
+}
+
+/**
+ * Does a rekeyed CHILD_SA have the selectors of the one before? Else the peer would still hold those: the old CHILD_SA
+ * stays until the peer deletes it, and charon keeps its reqid for the new one.
+ */
+bool SideTable::keeps_selectors(const Record &record, const btns_child_t &child, const std::vector<Range> &remote)
+{
+	if (const auto old = record.children.find(child.rekeys); old != record.children.end())
+	{
+		return old->second.remote->ranges() == remote;
+	}
+	// both sides rekeyed it at the same time
+	return std::ranges::any_of(record.children, [&](const auto &other)
+							   { return other.second.up && other.second.remote->ranges() == remote; });
 }
 
 btns_reason_t SideTable::check_child(const Record *record, const btns_child_t &child, const std::vector<Range> &remote,
@@ -635,8 +651,12 @@ btns_reason_t SideTable::check_child(const Record *record, const btns_child_t &c
 			return BTNS_REASON_CHILD_HELD;
 		}
 	}
-	return has_too_many(*record, child.child, remote, context.settings.max_children) ? BTNS_REASON_CHILD_TOO_MANY
-																					 : BTNS_REASON_NONE;
+	if (child.rekeys != 0 && !keeps_selectors(*record, child, remote))
+	{
+		return BTNS_REASON_CHILD_REKEYED;
+	}
+	return has_too_many(*record, child, remote, context.settings.max_children) ? BTNS_REASON_CHILD_TOO_MANY
+																			   : BTNS_REASON_NONE;
 }
 
 std::vector<Eviction> SideTable::overlapping_strangers(const std::vector<Range> &ranges) const

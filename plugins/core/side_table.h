@@ -212,8 +212,9 @@ private:
 	[[nodiscard]] btns_reason_t check_child(const Record *record, const btns_child_t &child,
 											const std::vector<Range> &remote, const Context &context) const;
 	[[nodiscard]] bool is_reserved(const Range &range, const Context &context) const;
-	[[nodiscard]] bool has_too_many(const Record &record, uint32_t child, const std::vector<Range> &remote,
+	[[nodiscard]] bool has_too_many(const Record &record, const btns_child_t &child, const std::vector<Range> &remote,
 									unsigned max) const;
+	static bool keeps_selectors(const Record &record, const btns_child_t &child, const std::vector<Range> &remote);
 	ChildVerdict decide_child(uint32_t sa, const btns_child_t &child, const Context &context, bool store, bool up);
 	void store_child(uint32_t sa, Record &record, const btns_child_t &child, std::vector<Range> remote, bool up);
 	[[nodiscard]] std::vector<Eviction> overlapping_strangers(const std::vector<Range> &ranges) const;

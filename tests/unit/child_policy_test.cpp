@@ -262,6 +262,39 @@ TEST(ChildCaps, children_are_counted_by_their_id)
 	EXPECT_EQ(world.child_up(1, child(6, {here})), BTNS_REASON_NONE);
 }
 
+TEST(ChildCaps, what_charon_still_has_counts)
+{
+	World world({Connection{}}, 10, 10, 2);
+	world.stranger(1, here, new_spki());
+	Child another = child(1, {here});
+	another.present = 4;
+	EXPECT_EQ(world.authorize_child(1, another), BTNS_REASON_NONE);
+	another.present = 5;
+	EXPECT_EQ(world.authorize_child(1, another), BTNS_REASON_CHILD_TOO_MANY) << "rekeyed and never deleted";
+}
+
+TEST_F(ChildPolicy, a_rekeyed_child_keeps_its_selectors)
+{
+	const std::string there = "203.0.113.0/24";
+	ASSERT_EQ(world.child_up(1, child(1, {here})), BTNS_REASON_NONE);
+	ASSERT_EQ(world.child_up(1, child(2, {there})), BTNS_REASON_NONE);
+	Child next = child(3, {there});
+	next.rekeys = 1;
+	EXPECT_EQ(world.child_up(1, next), BTNS_REASON_CHILD_REKEYED) << "not even to those of another one";
+	next.remote = child(3, {here, there}).remote;
+	EXPECT_EQ(world.child_up(1, next), BTNS_REASON_CHILD_REKEYED);
+	next.remote = child(3, {here}).remote;
+	EXPECT_EQ(world.child_up(1, next), BTNS_REASON_NONE);
+	btns_child_down(world, 1, 1);
+
+	// both sides rekeyed it
+	next.id = 4;
+	EXPECT_EQ(world.child_up(1, next), BTNS_REASON_NONE);
+	next.id = 5;
+	next.remote = child(5, {"203.0.114.0/24"}).remote;
+	EXPECT_EQ(world.child_up(1, next), BTNS_REASON_CHILD_REKEYED);
+}
+
 TEST(ChildCaps, none_if_the_option_is_zero)
 {
 	World world({Connection{}}, 10, 10, 0);

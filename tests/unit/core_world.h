@@ -124,6 +124,10 @@ struct Child
 	bool btns = true;
 	bool mode_mismatch = false;
 	bool installing = true;
+	/** the one that it was rekeyed from, 0 for none */
+	uint32_t rekeys = 0;
+	/** others that charon has */
+	size_t present = 0;
 };
 
 class World

@@ -675,6 +675,10 @@ typedef struct btns_child_t
 	bool installing;
 	/** charon's unique ID of the CHILD_SA */
 	uint32_t child;
+	/** the one that it was rekeyed from, 0 for none; that has to be there still */
+	uint32_t rekeys;
+	/** other CHILD_SAs that the IKE_SA has, also those that were rekeyed and not deleted yet */
+	size_t present;
 } btns_child_t;
 
 /**
