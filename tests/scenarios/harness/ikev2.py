@@ -78,7 +78,8 @@ def _proposal(protocol, spi, transforms):
     return struct.pack("!BBHBBBB", 0, 0, 8 + len(spi) + len(body), 1, protocol, len(spi), len(transforms)) + spi + body
 
 
-IKE_PROPOSAL = _proposal(1, b"", [(1, 12, 128), (3, 12), (2, 5), (4, CURVE_25519)])
+IKE_TRANSFORMS = [(1, 12, 128), (3, 12), (2, 5), (4, CURVE_25519)]
+IKE_PROPOSAL = _proposal(1, b"", IKE_TRANSFORMS)
 """AES-CBC with 128 bits, HMAC-SHA2-256-128, PRF-HMAC-SHA2-256, Curve25519"""
 
 
@@ -129,12 +130,14 @@ def pkcs1(key):
 
 
 class Initiator:
-    """One attempt at an IKE_SA, from an address of a host that runs no charon."""
+    """One attempt at an IKE_SA, from an address of a host; from another port than 500 if that runs a charon."""
 
-    def __init__(self, namespace, source, responder, timeout=5):
+    def __init__(self, namespace, source, responder, timeout=5, port=500):
         self.namespace = namespace
         self.responder = responder
         self.timeout = timeout
+        self.port = port
+        self.message_id = 0
         self.socket = self._socket(source)
 
     def __enter__(self):
@@ -146,7 +149,7 @@ class Initiator:
     def _socket(self, source):
         made = self.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((source, 500))
+        made.bind((source, self.port))
         made.settimeout(self.timeout)
         return made
 
@@ -220,17 +223,18 @@ class Initiator:
         return unchain(packet[28], plain[:-1 - plain[-1]])
 
     def auth(self, certs, signer, identity="hostile.example.net", id_type=ID_FQDN, more=(), address="10.66.128.9",
-             remote="10.66.0.1", raw=None):
+             remote="10.66.0.1", raw=None, spi=None):
         """IKE_AUTH.
 
         @param certs	CERT payloads: (encoding, body)
         @param signer	whose signature is in the AUTH payload
         @param more		further payloads: (type, body)
         @param raw		changes the plain octets of all payloads before they are encrypted
+        @param spi		SPI of the CHILD_SA, four octets; a new one if left out
         """
         idi = struct.pack("!BBH", id_type, 0, 0) + identity.encode()
         octets = self.request + self.peer_nonce + prf(self.sk_pi, idi)
-        child = _proposal(3, os.urandom(4), [(1, 12, 128), (3, 12), (5, 0)])
+        child = _proposal(3, spi or os.urandom(4), [(1, 12, 128), (3, 12), (5, 0)])
         first, body = chain([
             (IDI, idi),
             *((CERT, bytes([encoding]) + content) for encoding, content in certs),
@@ -242,9 +246,30 @@ class Initiator:
         ])
         if raw:
             body = raw(body)
-        payloads = self._open(self._exchange(self._seal(IKE_AUTH, 1, first, body)))
+        self.message_id = 1
+        payloads = self._open(self._exchange(self._seal(IKE_AUTH, self.message_id, first, body)))
         notifies = [struct.unpack("!H", content[2:4])[0] for kind, content in payloads if kind == NOTIFY]
         return Answer(any(kind == AUTH for kind, _ in payloads), notifies)
+
+    def send(self, exchange, payloads):
+        """Send a request on the established IKE_SA, whatever became of the one before."""
+        self.message_id += 1
+        self.socket.sendto(self._seal(exchange, self.message_id, *chain(payloads)), (self.responder, 500))
+
+    def ask(self, exchange, payloads):
+        """Send a request on the established IKE_SA. Returns the payloads of the response."""
+        self.send(exchange, payloads)
+        return self._open(self.socket.recv(65535))
+
+    @staticmethod
+    def rekeying():
+        """Payloads of a CREATE_CHILD_SA request that rekeys the IKE_SA."""
+        share = X25519PrivateKey.generate().public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        return [
+            (SA, _proposal(1, os.urandom(8), IKE_TRANSFORMS)),
+            (NONCE, os.urandom(32)),
+            (KE, struct.pack("!HH", CURVE_25519, 0) + share),
+        ]
 
 
     def delete(self):

@@ -101,6 +101,17 @@ class World:
         host.rogue = Rogue(host)
         return host.start() if start else host
 
+    @staticmethod
+    def silent(host, address):
+        """Give a host an address that it neither answers for nor speaks of in ARP, because somebody else there has it."""
+
+        def quiet():
+            for name, value in (("arp_ignore", 1), ("arp_announce", 2)):
+                Path("/proc/sys/net/ipv4/conf/all", name).write_text(str(value))
+
+        host.namespace.call(quiet)
+        host.namespace.ip("addr", "add", f"{address}/32", "dev", "lo")
+
     def start(self, *started):
         """Start several hosts at the same time."""
         for host in started:

@@ -2,25 +2,11 @@
 """A stranger holds an address; then somebody known comes from it: the stranger's SA goes first."""
 
 import time
-from pathlib import Path
+
+import pytest
 
 from harness.checks import connects, has_no_sa, is_stranger
-
-# IKE packets must not follow the route into the stranger's tunnel, or the known peer could never be answered
-MARKED = {"kernel-netlink": {"fwmark": "!0x42"}, "socket-default": {"fwmark": "0x42"}}
-
-
-def hosts(world):
-    left = world.host("left", key="ed25519", start=False)
-    right = world.host("right", key="ed25519", options=MARKED, start=False)
-    third = world.host("third", key="ed25519", start=False)
-    # the stranger has the address, too, but does not answer for it on the wire
-    left.namespace.call(lambda: Path("/proc/sys/net/ipv4/conf/all/arp_ignore").write_text("1"))
-    left.namespace.ip("addr", "add", "192.0.2.3/32", "dev", "lo")
-    right.add_file("pubkey/third.pem", third.key.public_pem)
-    third.add_file("pubkey/right.pem", right.key.public_pem)
-    world.start(left, right, third)
-    return left, right, third
+from harness.second import hosts, went_first
 
 
 def test_the_strangers_sa_is_evicted(world):
@@ -39,18 +25,28 @@ def test_the_strangers_sa_is_evicted(world):
     right.rejected("evicted", uniqueid=stranger["uniqueid"])
     assert len(right.events.of("btns-rejected")) == 1
 
-    happened = {
-        (name, message.get("up") == "yes", connection): when
-        for (name, message), when in zip(right.events.seen, right.events.times)
-        for connection in ("strangers", "known")
-        if connection in message
-    }
-    gone, there = happened["child-updown", False, "strangers"], happened["child-updown", True, "known"]
-    assert gone < there, f"the known peer had its CHILD_SA {gone - there:.3f} s before the stranger went"
-
+    went_first(right)
     assert right.sa("known")["uniqueid"] == known["uniqueid"]
     world.check_transfer(third, right)
     has_no_sa(left)
+
+
+@pytest.mark.parametrize("who", ["stranger", "gateway"])
+def test_after_the_ike_sa_was_rekeyed(world, who):
+    """The IKE_SA has other SPIs then, and whoever rekeyed it is its initiator: it is found and closed all the same."""
+    left, right, third = hosts(world)
+    connects(left, "data")
+    before = right.sa("strangers")
+    (left if who == "stranger" else right).swanctl("--rekey", "--ike", "strangers")
+    right.events.wait("ike-rekey")
+    right.wait_until(lambda: len(right.sas()) == 1, "the old IKE_SA is gone")
+    stranger = is_stranger(right, "strangers", left.key)
+    assert stranger["uniqueid"] != before["uniqueid"]
+    connects(third, "data")
+    right.rejected("evicted", uniqueid=stranger["uniqueid"])
+    right.wait_until(lambda: not right.peers() and [sa["name"] for sa in right.sas()] == ["known"], "the stranger is gone")
+    went_first(right)
+    world.check_transfer(third, right)
 
 
 def test_the_stranger_cannot_come_back(world):
@@ -78,7 +74,5 @@ def test_a_connection_that_is_new(world):
     right.load_all()
     connects(third, "data")
     right.wait_until(lambda: not right.peers(), "the stranger is gone")
-    events = [(name, next(iter(message.keys() & {"strangers", "known"}), None), message.get("up") == "yes")
-              for name, message in right.events.seen if name == "child-updown"]
-    assert events.index(("child-updown", "strangers", False)) < events.index(("child-updown", "known", True)), events
+    went_first(right)
     world.check_transfer(third, right)
