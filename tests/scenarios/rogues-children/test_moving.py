@@ -18,7 +18,7 @@ def comes(office, mobike=True, inside="10.66.128.7", **how):
     certs, signer = office.own_key()
     stranger = office.raw("192.0.2.1", port=5500, **how)
     more = [notify(MOBIKE_SUPPORTED)] if mobike else []
-    answer = stranger.init(nat=True).auth(certs, signer, address=inside, more=more)
+    answer = stranger.init().auth(certs, signer, address=inside, more=more)
     assert answer.authenticated and ikev2.TS_UNACCEPTABLE not in answer.notifies, answer
     (child,) = office.gateway.sa("strangers")["child-sas"].values()
     assert child["remote-ts"] == [f"{inside}/32"]
@@ -84,7 +84,7 @@ def test_ike_auth_from_her_address(office):
 
     def attack():
         with office.raw("192.0.2.1", port=5500, timeout=1) as stranger:
-            stranger.init(nat=True)
+            stranger.init()
             stranger.move(HERS)
             with pytest.raises(TimeoutError):  # the answer goes to her
                 stranger.auth(certs, signer)

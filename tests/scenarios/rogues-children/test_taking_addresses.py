@@ -152,14 +152,14 @@ def test_the_spi_of_alices_sa_from_alices_host(office):
 
     def attack():
         with office.raw("192.0.2.3", office.alice, port=5500) as stranger:
-            answer = stranger.init(nat=True).auth(certs, signer, address="10.66.128.99", spi=spi)
+            answer = stranger.init().auth(certs, signer, address="10.66.128.99", spi=spi)
         assert answer.authenticated and answer.notifies, "the IKE_SA, but no CHILD_SA"
 
     office.withstands("child-spi-taken", attack)
 
     with office.raw("192.0.2.3", office.alice, port=5501) as stranger:
         certs, signer = office.own_key()
-        answer = stranger.init(nat=True).auth(certs, signer, address="10.66.128.98")
+        answer = stranger.init().auth(certs, signer, address="10.66.128.98")
     assert answer.authenticated and ikev2.TS_UNACCEPTABLE not in answer.notifies, "with another SPI it is served"
     found = [sa for sa in office.gateway.sas() if sa["name"] == "strangers" and sa["remote-host"] == "192.0.2.3"]
     assert any(sa["child-sas"] for sa in found), found
