@@ -86,6 +86,16 @@ struct view_t {
 	addrs_t *addrs;
 
 	/**
+	 * entry_t that have a flag, by the address of their configuration
+	 */
+	array_t *flagged;
+
+	/**
+	 * Identities of the entries that have none, by their place in entries
+	 */
+	btns_names_t *names;
+
+	/**
 	 * Reference count
 	 */
 	refcount_t ref;
@@ -163,6 +173,8 @@ static void view_put(view_t *view)
 	{
 		array_destroy_function(view->entries, (void*)destroy_entry, NULL);
 		addrs_put(view->addrs);
+		array_destroy(view->flagged);
+		btns_names_destroy(view->names);
 		free(view);
 	}
 }
@@ -435,6 +447,7 @@ static view_t *view_create(private_btns_pad_t *this)
 
 	INIT(view,
 		.entries = array_create(0, 0),
+		.flagged = array_create(0, 0),
 		.ref = 1,
 	);
 	enumerator = this->inner->create_peer_cfg_enumerator(this->inner, NULL,
@@ -554,6 +567,90 @@ static bool same_configs(view_t *a, view_t *b)
 		}
 	}
 	return TRUE;
+}
+
+/**
+ * TRUE if charon has just the peer configurations that a view has. Needs no
+ * memory for each of them: this is what most look-ups find.
+ */
+static bool same_peer_cfgs(private_btns_pad_t *this, view_t *view)
+{
+	enumerator_t *enumerator;
+	entry_t *current;
+	peer_cfg_t *cfg;
+	bool same = TRUE;
+	int i = 0;
+
+	enumerator = this->inner->create_peer_cfg_enumerator(this->inner, NULL,
+												NULL, NULL, NULL, IKE_ANY);
+	while (same && enumerator->enumerate(enumerator, &cfg))
+	{
+		same = array_get(view->entries, i++, &current) && current->cfg == cfg;
+	}
+	enumerator->destroy(enumerator);
+	return same && i == array_count(view->entries);
+}
+
+/**
+ * TRUE if a peer configuration still has the child configurations it had.
+ */
+static bool same_children(entry_t *entry)
+{
+	enumerator_t *enumerator;
+	child_cfg_t *child, *current;
+	bool same = TRUE;
+	int i = 0;
+
+	enumerator = entry->cfg->create_child_cfg_enumerator(entry->cfg);
+	while (same && enumerator->enumerate(enumerator, &child))
+	{
+		same = array_get(entry->children, i++, &current) && current == child;
+	}
+	enumerator->destroy(enumerator);
+	return same && i == array_count(entry->children);
+}
+
+/**
+ * TRUE if the pools of a peer configuration still have the ranges they had.
+ */
+static bool same_pools(private_btns_pad_t *this, entry_t *entry)
+{
+	entry_t now = {
+		.cfg = entry->cfg,
+	};
+	bool same;
+
+	add_pools(this, &now);
+	same = now.pool_count == entry->pool_count &&
+		   (!now.pool_count || memeq(now.pools, entry->pools,
+									 now.pool_count * sizeof(*now.pools)));
+	free(now.pools);
+	return same;
+}
+
+/**
+ * TRUE if a view is still what charon has, but for the host's addresses.
+ */
+static bool is_current(private_btns_pad_t *this, view_t *view)
+{
+	entry_t *current;
+	bool same;
+	int i;
+
+	same = same_peer_cfgs(this, view);
+	for (i = 0; same && i < array_count(view->entries); i++)
+	{
+		array_get(view->entries, i, &current);
+		same = same_children(current);
+	}
+	this->mutex->lock(this->mutex);
+	for (i = 0; same && this->pools && i < array_count(view->entries); i++)
+	{
+		array_get(view->entries, i, &current);
+		same = same_pools(this, current);
+	}
+	this->mutex->unlock(this->mutex);
+	return same;
 }
 
 /**
@@ -684,6 +781,88 @@ static bool describe_entry(btns_config_t *config, entry_t *current)
 }
 
 /**
+ * Kinds of identities that somebody can be known by.
+ */
+static const auth_rule_t id_rules[] = {
+	AUTH_RULE_IDENTITY,
+	AUTH_RULE_EAP_IDENTITY,
+	AUTH_RULE_XAUTH_IDENTITY,
+	AUTH_RULE_AAA_IDENTITY,
+};
+
+/**
+ * Add the identities in all rounds of an entry.
+ */
+static bool add_names(btns_names_t *names, uint32_t index, peer_cfg_t *cfg)
+{
+	enumerator_t *enumerator;
+	identification_t *id;
+	auth_cfg_t *auth;
+	bool success = TRUE;
+	int i;
+
+	enumerator = cfg->create_auth_cfg_enumerator(cfg, FALSE);
+	while (success && enumerator->enumerate(enumerator, &auth))
+	{
+		for (i = 0; success && i < countof(id_rules); i++)
+		{
+			id = auth->get(auth, id_rules[i]);
+			if (id && id->get_type(id) != ID_ANY)
+			{
+				success = btns_names_add(names, index, id->get_type(id),
+										 btns_bytes(id->get_encoding(id))) ==
+																BTNS_STATUS_OK;
+			}
+		}
+	}
+	enumerator->destroy(enumerator);
+	return success;
+}
+
+/**
+ * For array_bsearch(): order of entries by the address of their configuration.
+ */
+static int compare_entries(const void *a, const void *b)
+{
+	const entry_t *x = a, *y = b;
+
+	return x->cfg < y->cfg ? -1 : x->cfg > y->cfg;
+}
+
+/**
+ * The same for array_sort().
+ */
+static int sort_entries(const void *a, const void *b, void *user)
+{
+	return compare_entries(a, b);
+}
+
+/**
+ * Prepare a view whose entries were described for look-ups.
+ */
+static bool view_index(view_t *view)
+{
+	entry_t *entry;
+	int i;
+
+	view->names = btns_names_create();
+	for (i = 0; view->names && i < array_count(view->entries); i++)
+	{
+		array_get(view->entries, i, &entry);
+		if (entry->flag)
+		{
+			array_insert(view->flagged, ARRAY_TAIL, entry);
+		}
+		else if (!add_names(view->names, i, entry->cfg))
+		{
+			return FALSE;
+		}
+	}
+	array_sort(view->flagged, sort_entries, NULL);
+	return view->names && btns_names_seal(view->names) == BTNS_STATUS_OK;
+}
+
+/**
  * Describe a view to the core and put it into force there.
  */
 static bool commit(private_btns_pad_t *this, view_t *view)
@@ -718,6 +897,11 @@ static bool commit(private_btns_pad_t *this, view_t *view)
 			return FALSE;
 		}
 	}
+	if (!view_index(view))
+	{
+		btns_config_abort(config);
+		return FALSE;
+	}
 	if (btns_config_commit(this->core, config) != BTNS_STATUS_OK)
 	{
 		return FALSE;
@@ -744,6 +928,11 @@ METHOD(btns_pad_t, update, bool,
 	bool changed;
 
 	old = view_get(this);
+	if (!addresses && old && is_current(this, old))
+	{
+		view_put(old);
+		return FALSE;
+	}
 	view = view_create(this);
 	if (addresses || !old)
 	{
@@ -820,12 +1009,6 @@ static btns_match_t match_identity(identification_t *id,
  */
 static btns_match_t match_entry(identification_t *id, peer_cfg_t *cfg)
 {
-	static const auth_rule_t kinds[] = {
-		AUTH_RULE_IDENTITY,
-		AUTH_RULE_EAP_IDENTITY,
-		AUTH_RULE_XAUTH_IDENTITY,
-		AUTH_RULE_AAA_IDENTITY,
-	};
 	identification_t *configured;
 	enumerator_t *enumerator;
 	btns_match_t match, best = BTNS_MATCH_NONE;
@@ -835,17 +1018,17 @@ static btns_match_t match_entry(identification_t *id, peer_cfg_t *cfg)
 	enumerator = cfg->create_auth_cfg_enumerator(cfg, FALSE);
 	while (enumerator->enumerate(enumerator, &auth))
 	{
-		for (i = 0; i < countof(kinds); i++)
+		for (i = 0; i < countof(id_rules); i++)
 		{
-			configured = auth->get(auth, kinds[i]);
+			configured = auth->get(auth, id_rules[i]);
 			if (configured)
 			{
 				match = match_identity(id, configured);
 			}
 			else
 			{	/* only an IKE identity that is absent stands for anybody */
-				match = kinds[i] == AUTH_RULE_IDENTITY ? BTNS_MATCH_ANY
-													   : BTNS_MATCH_NONE;
+				match = id_rules[i] == AUTH_RULE_IDENTITY ? BTNS_MATCH_ANY
+														  : BTNS_MATCH_NONE;
 			}
 			best = max(best, match);
 		}
@@ -855,44 +1038,67 @@ static btns_match_t match_entry(identification_t *id, peer_cfg_t *cfg)
 }
 
 /**
- * TRUE if the list has the peer configuration.
+ * A claimed identity and where it is looked for.
  */
-static bool list_has(linked_list_t *list, peer_cfg_t *cfg)
-{
-	enumerator_t *enumerator;
-	peer_cfg_t *current;
-	bool found = FALSE;
+typedef struct {
 
-	enumerator = list->create_enumerator(list);
-	while (!found && enumerator->enumerate(enumerator, &current))
-	{
-		found = current == cfg;
-	}
-	enumerator->destroy(enumerator);
-	return found;
+	/**
+	 * View
+	 */
+	view_t *view;
+
+	/**
+	 * Identity
+	 */
+	identification_t *id;
+} claimed_t;
+
+CALLBACK(names_claimed, bool,
+	claimed_t *this, uint32_t index)
+{
+	entry_t *entry;
+
+	return !array_get(this->view->entries, index, &entry) ||
+		   match_entry(this->id, entry->cfg) == BTNS_MATCH_SPECIFIC;
+}
+
+/**
+ * TRUE if any entry without a flag names an identity, whatever charon offers.
+ */
+static bool is_named(view_t *view, identification_t *id)
+{
+	claimed_t claimed = {
+		.view = view,
+		.id = id,
+	};
+	bool relaxed;
+
+	/* in other modes, equal names have the same parts */
+	relaxed = streq("relaxed", lib->settings->get_str(lib->settings,
+										"%s.rdn_matching", NULL, lib->ns));
+	return btns_names_find(view->names, id->get_type(id),
+						   btns_bytes(id->get_encoding(id)), relaxed,
+						   (void*)names_claimed, &claimed);
 }
 
 /**
  * Fill in a candidate.
  */
 static void describe_candidate(view_t *view, identification_t *id,
-							   peer_cfg_t *cfg, bool offered,
-							   btns_candidate_t *candidate)
+							   peer_cfg_t *cfg, btns_candidate_t *candidate)
 {
-	entry_t *entry;
-	int i;
+	entry_t key = {
+		.cfg = cfg,
+	}, *entry = &key;
 
 	memset(candidate, 0, sizeof(*candidate));
 	candidate->match = match_entry(id, cfg);
-	candidate->offered = offered;
+	candidate->offered = TRUE;
 	candidate->flag = btns_pad_flag(cfg, candidate->key);
-	for (i = 0; candidate->flag && i < array_count(view->entries); i++)
+	if (candidate->flag &&
+		array_bsearch(view->flagged, &key, compare_entries, &entry) != -1)
 	{
-		array_get(view->entries, i, &entry);
-		if (entry->cfg == cfg)
-		{
-			candidate->usable = entry->usable;
-		}
+		candidate->usable = entry->usable;
 	}
 }
 
@@ -978,7 +1184,6 @@ METHOD(btns_pad_t, decide, bool,
 	enumerator_t *enumerator;
 	peer_cfg_t **cfgs, *cfg;
 	size_t *order, count = 0, max, i;
-	entry_t *entry;
 	view_t *view;
 	bool stranger = FALSE;
 
@@ -986,7 +1191,7 @@ METHOD(btns_pad_t, decide, bool,
 	view = view_get(this);
 	claim.named_by_secret = btns_named_by_secret(id);
 
-	max = offered->get_count(offered) + (view ? array_count(view->entries) : 0);
+	max = offered->get_count(offered);
 	cfgs = calloc(max + 1, sizeof(*cfgs));
 	candidates = calloc(max + 1, sizeof(*candidates));
 	order = calloc(max + 1, sizeof(*order));
@@ -995,20 +1200,11 @@ METHOD(btns_pad_t, decide, bool,
 		enumerator = offered->create_enumerator(offered);
 		while (enumerator->enumerate(enumerator, &cfg))
 		{
-			describe_candidate(view, id, cfg, TRUE, &candidates[count]);
+			describe_candidate(view, id, cfg, &candidates[count]);
 			cfgs[count++] = cfg;
 		}
 		enumerator->destroy(enumerator);
-		for (i = 0; i < array_count(view->entries); i++)
-		{
-			array_get(view->entries, i, &entry);
-			if (!list_has(offered, entry->cfg))
-			{
-				describe_candidate(view, id, entry->cfg, FALSE,
-								   &candidates[count]);
-				cfgs[count++] = entry->cfg;
-			}
-		}
+		claim.named_by_entry = is_named(view, id);
 		choice = lookup(this, ike_sa, &claim, id, candidates, count, order,
 						&verdict);
 		reason = verdict.reason;

@@ -10,6 +10,7 @@
 #include "btns/core.h"
 #include "core_state.h"
 #include "guard.h"
+#include "name_index.h"
 
 struct btns_core_t
 {
@@ -21,6 +22,11 @@ struct btns_core_t
 struct btns_config_t
 {
 	btns::Draft draft;
+};
+
+struct btns_names_t
+{
+	btns::NameIndex index;
 };
 
 struct btns_evidence_t

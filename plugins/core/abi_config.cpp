@@ -59,7 +59,7 @@ std::vector<const char *> pointers_to(const std::vector<std::string> &texts)
 
 void show_entry(const btns::PadConfig &config, size_t i, btns_pad_cb_t cb, void *user)
 {
-	const btns::PadEntry &entry = config.entries()[i];
+	const btns::PadEntry entry = config.entries()[i];
 	std::vector<std::string> reserves;
 	for (const btns::Range &range : entry.reserves())
 	{
@@ -226,7 +226,7 @@ btns_status_t btns_config_add(btns_config_t *config, const btns_entry_t *entry)
 					 {
 						 return BTNS_STATUS_INVALID;
 					 }
-					 config->draft.entries.push_back(std::move(*copy));
+					 config->draft.entries.append(*copy);
 					 return BTNS_STATUS_OK;
 				 });
 }
@@ -311,6 +311,69 @@ btns_status_t btns_config_new_findings(btns_core_t *core, btns_finding_cb_t cb, 
 					 }
 					 return BTNS_STATUS_OK;
 				 });
+}
+
+btns_names_t *btns_names_create(void)
+{
+	std::unique_ptr<btns_names_t> names;
+	guard(__func__,
+		  [&]
+		  {
+			  names = std::make_unique<btns_names_t>();
+			  return BTNS_STATUS_OK;
+		  });
+	return names.release();
+}
+
+btns_status_t btns_names_add(btns_names_t *names, uint32_t entry, unsigned type, btns_bytes_t identity)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (names == nullptr || (identity.ptr == nullptr && identity.len > 0))
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 names->index.add(entry, type, {identity.ptr, identity.len});
+					 return BTNS_STATUS_OK;
+				 });
+}
+
+btns_status_t btns_names_seal(btns_names_t *names)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (names == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 names->index.seal();
+					 return BTNS_STATUS_OK;
+				 });
+}
+
+void btns_names_destroy(btns_names_t *names)
+{
+	const std::unique_ptr<btns_names_t> owned(names);
+}
+
+bool btns_names_find(const btns_names_t *names, unsigned type, btns_bytes_t claim, bool relaxed, btns_name_cb_t cb,
+					 void *user)
+{
+	bool found = true;
+	guard(__func__,
+		  [&]
+		  {
+			  if (names == nullptr || cb == nullptr || (claim.ptr == nullptr && claim.len > 0))
+			  {
+				  return BTNS_STATUS_INVALID;
+			  }
+			  found = names->index.find(type, {claim.ptr, claim.len}, relaxed,
+										[&](uint32_t entry) { return cb(user, entry); });
+			  return BTNS_STATUS_OK;
+		  });
+	return found;
 }
 
 btns_status_t btns_pad_lookup(const btns_claim_t *claim, const btns_candidate_t *candidates, size_t count,

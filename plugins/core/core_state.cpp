@@ -41,10 +41,10 @@ std::vector<Core::NamedFinding> Core::new_findings()
 	const auto config = pad();
 	std::vector<NamedFinding> found;
 	const Lock lock(reported_mutex_);
-	for (size_t i = 0; i < config->entries().size(); i++)
+	for (const auto &[i, findings] : config->all_findings())
 	{
-		const std::string &name = config->entries()[i].name;
-		for (const Finding &finding : config->findings(i))
+		const std::string name(config->entries().name(i));
+		for (const Finding &finding : findings)
 		{
 			if (reported_.size() >= reported_max)
 			{

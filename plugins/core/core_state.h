@@ -23,7 +23,7 @@ constexpr size_t reported_max = 16384;
 /** A PAD that is being described. */
 struct Draft
 {
-	std::vector<PadEntry> entries;
+	EntryList entries;
 	std::vector<Range> own;
 };
 

@@ -2,6 +2,10 @@
 #include "linter.h"
 
 #include <algorithm>
+#include <set>
+#include <unordered_map>
+
+#include "interval_index.h"
 
 namespace btns
 {
@@ -9,13 +13,126 @@ namespace btns
 namespace
 {
 
+/** The first few entries of a kind. */
+using Some = std::set<size_t>;
+
+void add_to(Some &some, size_t i)
+{
+	// one of these may be the entry that is looked at
+	if (some.size() <= others_max)
+	{
+		some.insert(i);
+	}
+}
+
+/** What there is to know of all entries while one of them is looked at. */
+class Company
+{
+public:
+	Company(const EntryList &entries, const RangeSet &reserved) : entries_(entries), reserved_(reserved)
+	{
+		for (size_t i = 0; i < entries.size(); i++)
+		{
+			any_flagged_ = any_flagged_ || entries.flag(i).kind != BTNS_FLAG_NONE;
+		}
+		// nothing that is collected here is looked at otherwise
+		for (size_t i = 0; any_flagged_ && i < entries.size(); i++)
+		{
+			add(i, entries[i]);
+		}
+	}
+
+	[[nodiscard]] bool any_flagged() const { return any_flagged_; }
+	[[nodiscard]] const RangeSet &reserved() const { return reserved_; }
+	[[nodiscard]] std::string name(size_t i) const { return std::string(entries_.name(i)); }
+
+	struct PoolUsers
+	{
+		Some flagged;
+		Some others;
+	};
+	/** Who has a pool. */
+	[[nodiscard]] const PoolUsers &users(const std::string &pool) const { return pools_.at(pool); }
+
+	/** Wildcards that take peers from an address from which this one takes them. */
+	[[nodiscard]] Some wildcards_for(const PadEntry &entry) const
+	{
+		if (entry.any_remote)
+		{
+			return wildcards_;
+		}
+		Some found = anywhere_;
+		for (const Range &range : entry.addrs)
+		{
+			somewhere_.for_each_overlap(range,
+										[&](const Range &, size_t i)
+										{
+											add_to(found, i);
+											return found.size() <= others_max;
+										});
+		}
+		return found;
+	}
+
+	[[nodiscard]] std::string who_reserves(const Range &range)
+	{
+		// all entries have to be looked at: not for each of very many
+		if (searches_++ >= others_max)
+		{
+			return "what is reserved";
+		}
+		for (const PadEntry &other : entries_)
+		{
+			for (const Range &reserved : other.reserves())
+			{
+				if (reserved.overlaps(range))
+				{
+					return to_text(reserved) + " of connection " + other.name;
+				}
+			}
+		}
+		return "addresses of this host, addresses with a special meaning or charon.plugins.btns.reserve";
+	}
+
+private:
+	void add(size_t i, const PadEntry &entry)
+	{
+		for (const std::string &pool : entry.pools)
+		{
+			PoolUsers &users = pools_[pool];
+			add_to(entry.is_flagged() ? users.flagged : users.others, i);
+		}
+		if (entry.flag.kind != BTNS_FLAG_ANY)
+		{
+			return;
+		}
+		add_to(wildcards_, i);
+		if (entry.any_remote)
+		{
+			add_to(anywhere_, i);
+		}
+		for (const Range &range : entry.addrs)
+		{
+			somewhere_.insert(range, i);
+		}
+	}
+
+	const EntryList &entries_;
+	const RangeSet &reserved_;
+	bool any_flagged_ = false;
+	std::unordered_map<std::string, PoolUsers> pools_;
+	/** entries with groups = btns: some of all, some of those for any address, and those for certain addresses */
+	Some wildcards_;
+	Some anywhere_;
+	IntervalIndex<size_t> somewhere_;
+	size_t searches_ = 0;
+};
+
 /** Looks at one entry in the company of the others. */
 class Linter
 {
 public:
-	Linter(std::span<const PadEntry> entries, const RangeSet &reserved, const PadEntry &entry)
-		: entries_(entries), reserved_(reserved), entry_(entry)
-	{}
+	Linter(Company &company, size_t self, const PadEntry &entry) : company_(company), self_(self), entry_(entry) {}
 
 	std::vector<Finding> run()
 	{
@@ -48,7 +165,7 @@ private:
 
 	void check_unflagged()
 	{
-		if (std::ranges::none_of(entries_, &PadEntry::is_flagged))
+		if (!company_.any_flagged())
 		{
 			return;
 		}
@@ -128,15 +245,18 @@ private:
 	{
 		for (const std::string &pool : entry_.pools)
 		{
-			for (const PadEntry &other : entries_)
+			const Company::PoolUsers &users = company_.users(pool);
+			Some all = users.flagged;
+			all.insert(users.others.begin(), users.others.end());
+			for (const size_t i : all)
 			{
-				if (&other == &entry_ || std::ranges::find(other.pools, pool) == other.pools.end())
+				if (i == self_)
 				{
 					continue;
 				}
-				std::string text = "pool " + pool + " is shared with connection " + other.name +
+				std::string text = "pool " + pool + " is shared with connection " + company_.name(i) +
 								   ": strangers need a pool of their own";
-				if (other.is_flagged())
+				if (users.flagged.contains(i))
 				{
 					warn(std::move(text));
 				}
@@ -148,29 +268,17 @@ private:
 		}
 	}
 
-	/** Do both take peers from one address? */
-	[[nodiscard]] bool shares_addresses(const PadEntry &other) const
-	{
-		if (entry_.any_remote || other.any_remote)
-		{
-			return true;
-		}
-		return RangeSet(entry_.addrs).size() > 0 &&
-			   std::ranges::any_of(other.addrs,
-								   [own = RangeSet(entry_.addrs)](const Range &range) { return own.overlaps(range); });
-	}
-
 	void check_wildcards()
 	{
 		if (entry_.flag.kind != BTNS_FLAG_ANY)
 		{
 			return;
 		}
-		for (const PadEntry &other : entries_)
+		for (const size_t i : company_.wildcards_for(entry_))
 		{
-			if (&other != &entry_ && other.flag.kind == BTNS_FLAG_ANY && shares_addresses(other))
+			if (i != self_)
 			{
-				warn("connection " + other.name +
+				warn("connection " + company_.name(i) +
 					 " has groups = btns for the same addresses, too: which of both a stranger gets depends on the "
 					 "order");
 			}
@@ -181,44 +289,33 @@ private:
 	{
 		for (const Range &range : entry_.remote_ts)
 		{
-			if (range.first != range.last && reserved_.overlaps(range))
+			if (range.first != range.last && company_.reserved().overlaps(range))
 			{
-				warn("remote_ts " + to_text(range) + " overlaps " + who_reserves(range) +
+				warn("remote_ts " + to_text(range) + " overlaps " + company_.who_reserves(range) +
 					 ": a CHILD_SA that needs such an address is refused");
 			}
 		}
 	}
 
-	[[nodiscard]] std::string who_reserves(const Range &range) const
-	{
-		for (const PadEntry &other : entries_)
-		{
-			for (const Range &reserved : other.reserves())
-			{
-				if (reserved.overlaps(range))
-				{
-					return to_text(reserved) + " of connection " + other.name;
-				}
-			}
-		}
-		return "addresses of this host, addresses with a special meaning or charon.plugins.btns.reserve";
-	}
-
-	std::span<const PadEntry> entries_;
-	const RangeSet &reserved_;
+	Company &company_;
+	size_t self_;
 	const PadEntry &entry_;
 	std::vector<Finding> findings_;
 };
 
 } // namespace
 
-std::vector<std::vector<Finding>> lint(std::span<const PadEntry> entries, const RangeSet &reserved)
+Findings lint(const EntryList &entries, const RangeSet &reserved)
 {
-	std::vector<std::vector<Finding>> all;
-	all.reserve(entries.size());
-	for (const PadEntry &entry : entries)
+	Findings all;
+	Company company(entries, reserved);
+	for (size_t i = 0; i < entries.size(); i++)
 	{
-		all.push_back(Linter(entries, reserved, entry).run());
+		auto findings = Linter(company, i, entries[i]).run();
+		if (!findings.empty())
+		{
+			all.emplace_hint(all.end(), i, std::move(findings));
+		}
 	}
 	return all;
 }

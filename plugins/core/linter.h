@@ -5,9 +5,10 @@
  */
 #pragma once
 
+#include <map>
 #include <span>
 
-#include "pad_entry.h"
+#include "entry_list.h"
 #include "range_set.h"
 
 namespace btns
@@ -21,13 +22,18 @@ struct Finding
 	bool operator==(const Finding &) const = default;
 };
 
+/** By the index of the entry; only of those that have any. */
+using Findings = std::map<size_t, std::vector<Finding>>;
+
+/** Entries that one finding is repeated for at most, and findings that are looked into at most. */
+constexpr size_t others_max = 16;
+
 /**
- * Look at all entries.
+ * Look at all entries. The time is about proportional to their number.
  *
  * @param reserved		all that no stranger may get
- * @return				findings per entry, in the order of entries
  */
-std::vector<std::vector<Finding>> lint(std::span<const PadEntry> entries, const RangeSet &reserved);
+Findings lint(const EntryList &entries, const RangeSet &reserved);
 
 /** Is none of them an error? */
 bool is_usable(std::span<const Finding> findings);

@@ -131,7 +131,7 @@ private:
 	/** Does the peer claim an identity that somebody here has? Offered or not: offers can be shaped by the peer. */
 	[[nodiscard]] bool is_named() const
 	{
-		return claim_.named_by_secret ||
+		return claim_.named_by_secret || claim_.named_by_entry ||
 			   std::ranges::any_of(candidates_,
 								   [](const auto &c) { return !is_flagged(c) && c.match == BTNS_MATCH_SPECIFIC; });
 	}

@@ -15,7 +15,7 @@ void append(std::vector<Range> &to, const std::vector<Range> &ranges)
 	to.insert(to.end(), ranges.begin(), ranges.end());
 }
 
-RangeSet collect_reserved(const std::vector<PadEntry> &entries, const std::vector<Range> &own)
+RangeSet collect_reserved(const EntryList &entries, const std::vector<Range> &own)
 {
 	std::vector<Range> ranges = special_ranges();
 	append(ranges, own);
@@ -58,31 +58,55 @@ std::vector<Range> special_ranges()
 	return ranges;
 }
 
-PadConfig::PadConfig() : PadConfig({}, {}, {}) {}
+PadConfig::PadConfig() : PadConfig(EntryList(), {}, {}) {}
 
-PadConfig::PadConfig(std::vector<PadEntry> entries, const std::vector<Range> &own, const RangeSet &reserve)
+PadConfig::PadConfig(EntryList entries, const std::vector<Range> &own, const RangeSet &reserve)
 	: entries_(std::move(entries)), reserved_(collect_reserved(entries_, own)),
-	  findings_(lint(entries_, join(reserved_, reserve)))
-{}
+	  findings_(lint(entries_, reserve.size() > 0 ? join(reserved_, reserve) : reserved_))
+{
+	entries_.seal();
+	for (const auto &[i, findings] : findings_)
+	{
+		if (!btns::is_usable(findings))
+		{
+			unusable_.push_back(i);
+		}
+	}
+	for (size_t i = 0; i < entries_.size(); i++)
+	{
+		if (entries_.flag(i).kind != BTNS_FLAG_NONE)
+		{
+			flagged_.push_back(i);
+		}
+	}
+	std::ranges::sort(flagged_, {}, [this](size_t i) { return entries_.name(i); });
+	unusable_.shrink_to_fit();
+	flagged_.shrink_to_fit();
+}
+
+std::vector<Finding> PadConfig::findings(size_t i) const
+{
+	const auto found = findings_.find(i);
+	return found != findings_.end() ? found->second : std::vector<Finding>();
+}
 
 bool PadConfig::is_usable(size_t i) const
 {
-	return i < findings_.size() && btns::is_usable(findings_[i]);
+	return i < entries_.size() && !std::ranges::binary_search(unusable_, i);
 }
 
 bool PadConfig::admits(std::string_view name, btns_flag_t kind,
 					   std::span<const uint8_t, BTNS_FINGERPRINT_LEN> key) const
 {
-	for (size_t i = 0; i < entries_.size(); i++)
-	{
-		const Flag &flag = entries_[i].flag;
-		if (entries_[i].name == name && flag.kind == kind && is_usable(i) &&
-			(kind == BTNS_FLAG_ANY || (kind == BTNS_FLAG_KEY && std::ranges::equal(flag.key, key))))
-		{
-			return true;
-		}
-	}
-	return false;
+	const auto namesakes = std::ranges::equal_range(flagged_, name, {}, [this](size_t i) { return entries_.name(i); });
+	return std::ranges::any_of(namesakes,
+							   [&](size_t i)
+							   {
+								   const Flag flag = entries_.flag(i);
+								   return flag.kind == kind && is_usable(i) &&
+										  (kind == BTNS_FLAG_ANY ||
+										   (kind == BTNS_FLAG_KEY && std::ranges::equal(flag.key, key)));
+							   });
 }
 
 } // namespace btns

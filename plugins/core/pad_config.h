@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "entry_list.h"
 #include "linter.h"
-#include "pad_entry.h"
 #include "range_set.h"
 
 namespace btns
@@ -25,10 +25,12 @@ public:
 	 * @param own		addresses of this host
 	 * @param reserve	charon.plugins.btns.reserve: the linter takes it into account, reserved() does not have it
 	 */
-	PadConfig(std::vector<PadEntry> entries, const std::vector<Range> &own, const RangeSet &reserve);
+	PadConfig(EntryList entries, const std::vector<Range> &own, const RangeSet &reserve);
 
-	[[nodiscard]] const std::vector<PadEntry> &entries() const { return entries_; }
-	[[nodiscard]] const std::vector<Finding> &findings(size_t i) const { return findings_.at(i); }
+	[[nodiscard]] const EntryList &entries() const { return entries_; }
+	[[nodiscard]] std::vector<Finding> findings(size_t i) const;
+	/** Of the entries that have any. */
+	[[nodiscard]] const Findings &all_findings() const { return findings_; }
 	/** FALSE if there is none with this index or the linter refuses it. */
 	[[nodiscard]] bool is_usable(size_t i) const;
 	/** Is there a usable entry of this name that admits the key by a flag of this kind? */
@@ -38,9 +40,13 @@ public:
 	[[nodiscard]] const RangeSet &reserved() const { return reserved_; }
 
 private:
-	std::vector<PadEntry> entries_;
+	EntryList entries_;
 	RangeSet reserved_;
-	std::vector<std::vector<Finding>> findings_;
+	Findings findings_;
+	/** those that the linter refuses, ascending */
+	std::vector<size_t> unusable_;
+	/** those with a flag, by name */
+	std::vector<size_t> flagged_;
 };
 
 } // namespace btns

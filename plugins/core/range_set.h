@@ -12,7 +12,10 @@
 namespace btns
 {
 
-/** Immutable once built. */
+/**
+ * Immutable once built. 8 octets for an IPv4 range, 32 for an IPv6 one: first and last addresses lie in arrays of their
+ * own, so that a search touches only the first ones.
+ */
 class RangeSet
 {
 public:
@@ -23,12 +26,23 @@ public:
 	/** Does any address of the range belong to the set? Logarithmic. */
 	[[nodiscard]] bool overlaps(const Range &range) const;
 	/** Number of disjoint ranges. */
-	[[nodiscard]] size_t size() const { return ranges_.size(); }
-	/** Sorted, disjoint, not adjacent. */
-	[[nodiscard]] const std::vector<Range> &ranges() const { return ranges_; }
+	[[nodiscard]] size_t size() const { return ipv4_.first.size() + ipv6_.first.size(); }
+	/** Sorted, disjoint, not adjacent: a copy. */
+	[[nodiscard]] std::vector<Range> ranges() const;
 
 private:
-	std::vector<Range> ranges_;
+	template <typename Value>
+	struct Family
+	{
+		std::vector<Value> first;
+		std::vector<Value> last;
+
+		void append(const Range &range);
+		[[nodiscard]] bool overlaps(Value from, Value to) const;
+	};
+
+	Family<uint32_t> ipv4_;
+	Family<AddressValue> ipv6_;
 };
 
 } // namespace btns

@@ -112,6 +112,23 @@ TEST_F(Faults, a_configuration_that_fails_leaves_the_one_in_force)
 	EXPECT_TRUE(btns_config_usable(world, 0));
 }
 
+TEST_F(Faults, a_name_that_cannot_be_looked_up_is_somebodys)
+{
+	const auto no = [](void *, uint32_t) { return false; };
+	btns_fault("btns_names_create", 1);
+	EXPECT_EQ(btns_names_create(), nullptr);
+	btns_names_t *names = btns_names_create();
+	btns_fault("btns_names_add", 1);
+	EXPECT_EQ(btns_names_add(names, 0, 2, {}), BTNS_STATUS_NOMEM);
+	btns_fault("btns_names_seal", 1);
+	EXPECT_EQ(btns_names_seal(names), BTNS_STATUS_NOMEM);
+	EXPECT_EQ(btns_names_seal(names), BTNS_STATUS_OK);
+	btns_fault("btns_names_find", 1);
+	EXPECT_TRUE(btns_names_find(names, 2, {}, false, no, nullptr));
+	EXPECT_FALSE(btns_names_find(names, 2, {}, false, no, nullptr));
+	btns_names_destroy(names);
+}
+
 TEST_F(Faults, pad_lookup_yields_nobody)
 {
 	btns_claim_t claim{};

@@ -52,9 +52,9 @@ std::string show(const btns_claim_t &claim, const std::vector<btns_candidate_t> 
 {
 	std::ostringstream out;
 	out << "role " << claim.role << " version " << claim.ike_version << " auth " << claim.auth << " reserved "
-		<< claim.reserved_name << " secret " << claim.named_by_secret << " vouched " << claim.vouched << " key_known "
-		<< claim.key_known << " key " << (claim.fingerprint != nullptr) << " rounds " << claim.rounds_done << " limit "
-		<< claim.limit << '\n';
+		<< claim.reserved_name << " secret " << claim.named_by_secret << " entry " << claim.named_by_entry
+		<< " vouched " << claim.vouched << " key_known " << claim.key_known << " key " << (claim.fingerprint != nullptr)
+		<< " rounds " << claim.rounds_done << " limit " << claim.limit << '\n';
 	for (const auto &c : candidates)
 	{
 		out << "  flag " << c.flag << " usable " << c.usable << " match " << c.match << " offered " << c.offered
@@ -93,7 +93,7 @@ private:
 	[[nodiscard]] std::vector<std::pair<bool, const char *>> rules() const
 	{
 		const bool named =
-			claim_.named_by_secret ||
+			claim_.named_by_secret || claim_.named_by_entry ||
 			has([](const auto &c) { return c.flag == BTNS_FLAG_NONE && c.match == BTNS_MATCH_SPECIFIC; });
 		const bool offers_flag = has([](const auto &c) { return c.offered && c.flag != BTNS_FLAG_NONE; });
 		const bool version2 = claim_.ike_version == 2;
@@ -235,7 +235,7 @@ std::vector<btns_candidate_t> all_candidates()
 std::vector<btns_claim_t> all_claims()
 {
 	std::vector<btns_claim_t> all;
-	for (unsigned bits = 0; bits < 64; bits++)
+	for (unsigned bits = 0; bits < 128; bits++)
 	{
 		for (const auto auth : {BTNS_AUTH_EAP, BTNS_AUTH_SIGNATURE, BTNS_AUTH_PSK, BTNS_AUTH_NULL, BTNS_AUTH_OTHER})
 		{
@@ -250,6 +250,7 @@ std::vector<btns_claim_t> all_claims()
 					claim.named_by_secret = (bits & 8) != 0;
 					claim.rounds_done = (bits & 16) != 0 ? 1 : 0;
 					claim.limit = (bits & 32) != 0 ? BTNS_REASON_MAX_PEERS : BTNS_REASON_NONE;
+					claim.named_by_entry = (bits & 64) != 0;
 					claim.auth = auth;
 					claim.vouched = vouched;
 					claim.key_known = key > 0;
@@ -367,6 +368,12 @@ TEST(Pad, the_table)
 		{"no flag is cheap", but(unknown), {everybody}, BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NONE, {0}},
 		{"alice", but(unknown), {alice, everybody, any}, BTNS_CHOICE_NAMED, BTNS_REASON_NAMED, {0, 1}},
 		{"alice, from elsewhere", but(unknown), {alice_elsewhere, any}, BTNS_CHOICE_NAMED, BTNS_REASON_NAMED, {}},
+		{"an entry names her that is no candidate",
+		 but([](auto &c) { c.named_by_entry = true; }),
+		 {everybody, any},
+		 BTNS_CHOICE_NAMED,
+		 BTNS_REASON_NAMED,
+		 {0}},
 		{"a secret names her",
 		 but([](auto &c) { c.named_by_secret = true; }),
 		 {everybody, any},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 #include <set>
+#include <span>
 
 #include "interval_index.h"
 
@@ -91,10 +92,12 @@ TEST(RangeSet, agrees_with_a_naive_model)
 			ranges.push_back(random.next());
 		}
 		const RangeSet set(ranges);
-		for (size_t i = 1; i < set.size(); i++)
+		const std::vector<Range> disjoint = set.ranges();
+		ASSERT_EQ(disjoint.size(), set.size());
+		for (size_t i = 1; i < disjoint.size(); i++)
 		{
-			const Range &before = set.ranges()[i - 1];
-			const Range &after = set.ranges()[i];
+			const Range &before = disjoint[i - 1];
+			const Range &after = disjoint[i];
 			ASSERT_TRUE(before.family < after.family || before.last + 1 < after.first) << "sorted and disjoint";
 		}
 		for (int i = 0; i < 200; i++)
@@ -144,6 +147,63 @@ TEST(IntervalIndex, agrees_with_a_naive_model)
 		ASSERT_EQ(found, expected);
 		ASSERT_EQ(index.overlaps(query), !expected.empty());
 	}
+}
+
+/** Adds many, in an order, then takes all out again, in another, and compares with a list of all on the way. */
+void fill_and_drain(unsigned seed, bool sorted)
+{
+	std::mt19937 random(seed);
+	std::vector<std::pair<Range, unsigned>> model;
+	for (unsigned i = 0; i < 6000; i++)
+	{
+		const unsigned family = random() % 2 == 0 ? 4 : 6;
+		const AddressValue first = random() % 100000;
+		model.emplace_back(Range{family, first, first + (random() % 50 == 0 ? random() % 5000 : random() % 4)}, i);
+	}
+	if (sorted)
+	{
+		std::ranges::sort(model);
+	}
+	IntervalIndex<unsigned> index;
+	const auto agrees = [&](std::span<const std::pair<Range, unsigned>> there)
+	{
+		const AddressValue first = random() % 100000;
+		const Range query{random() % 2 == 0 ? 4U : 6U, first, first + random() % 8};
+		std::set<unsigned> expected;
+		for (const auto &[range, owner] : there)
+		{
+			if (range.overlaps(query))
+			{
+				expected.insert(owner);
+			}
+		}
+		std::set<unsigned> found;
+		index.for_each_overlap(query, [&](const Range &, unsigned owner) { return found.insert(owner).second; });
+		return found == expected && index.overlaps(query) == !expected.empty() && index.size() == there.size();
+	};
+	for (size_t i = 0; i < model.size(); i++)
+	{
+		ASSERT_TRUE(index.insert(model[i].first, model[i].second));
+		ASSERT_FALSE(index.insert(model[i].first, model[i].second));
+		ASSERT_TRUE(i % 16 != 0 || agrees(std::span(model).first(i + 1)));
+	}
+	if (!sorted)
+	{
+		std::shuffle(model.begin(), model.end(), random);
+	}
+	for (size_t i = 0; i < model.size(); i++)
+	{
+		ASSERT_TRUE(index.remove(model[i].first, model[i].second));
+		ASSERT_FALSE(index.remove(model[i].first, model[i].second));
+		ASSERT_TRUE(i % 16 != 0 || agrees(std::span(model).subspan(i + 1)));
+	}
+	EXPECT_EQ(index.size(), 0U);
+}
+
+TEST(IntervalIndex, finds_all_among_thousands_in_any_order)
+{
+	fill_and_drain(1, false);
+	fill_and_drain(2, true);
 }
 
 TEST(IntervalIndex, a_range_counts_once_for_each_owner)

@@ -369,6 +369,33 @@ btns_status_t btns_config_each(btns_core_t *core, btns_pad_cb_t cb, void *user);
 typedef void (*btns_finding_cb_t)(void *user, const char *name, btns_severity_t severity, const char *text);
 btns_status_t btns_config_new_findings(btns_core_t *core, btns_finding_cb_t cb, void *user);
 
+/* ---- identities of entries for authenticated peers ---- */
+
+/** Identities and the entries that have them, fixed once sealed; then any number of threads may search it. */
+typedef struct btns_names_t btns_names_t;
+
+/** Owned by the caller. NULL if memory ran out. */
+btns_names_t *btns_names_create(void);
+/** An entry has this identity, which is not %any. @param type ID type (RFC 7296 3.5) */
+btns_status_t btns_names_add(btns_names_t *names, uint32_t entry, unsigned type, btns_bytes_t identity);
+/** All are added. Before that nothing is found. */
+btns_status_t btns_names_seal(btns_names_t *names);
+/** @param names may be NULL */
+void btns_names_destroy(btns_names_t *names);
+
+/** TRUE if the entry has an identity that the claimed one really matches. */
+typedef bool (*btns_name_cb_t)(void *user, uint32_t entry);
+/**
+ * Ask for each entry that might match a claimed identity until the answer is TRUE; an entry may come twice. Which might
+ * is a matter of a hash, but for claims that are patterns, which might match all.
+ *
+ * @param type		ID type of the claim
+ * @param relaxed	parts that only one of two distinguished names has make no difference
+ * @return			TRUE if an answer was, or on failure: in doubt the name is somebody's
+ */
+bool btns_names_find(const btns_names_t *names, unsigned type, btns_bytes_t claim, bool relaxed, btns_name_cb_t cb,
+					 void *user);
+
 /* ---- PAD lookup (RFC 5386 2) ---- */
 
 typedef enum btns_role_t
@@ -416,6 +443,8 @@ typedef struct btns_claim_t
 	bool reserved_name;
 	/** a shared key that is bound to identities names the asserted one */
 	bool named_by_secret;
+	/** an entry without the flag names it, be it among the candidates or not */
+	bool named_by_entry;
 	/** some non-BTNS credential speaks for the peer; BTNS_UNKNOWN until it was looked up */
 	btns_tri_t vouched;
 	/** rounds already completed on this IKE_SA */
@@ -469,9 +498,8 @@ typedef struct btns_verdict_t
 /**
  * The decision of the PAD, a pure function. A list never holds both kinds of entries.
  *
- * Named is computed over all candidates, offered or not; only offered ones are yielded, in the given order,
- * specific keys before the wildcard. For an initiator the candidates are all entries and `offered` is set for the
- * one in use.
+ * Named is what a shared key or an entry names, or a candidate, offered or not; only offered ones are yielded, in the
+ * given order, specific keys before the wildcard. For an initiator `offered` is set for the entry in use.
  *
  * @param order		at least count elements: indexes to yield, verdict.count of them
  */
