@@ -531,47 +531,9 @@ static bool same_addresses(addrs_t *a, addrs_t *b)
 }
 
 /**
- * Compare the objects in two views: as both hold references, equal pointers
- * are the same configuration.
- */
-static bool same_configs(view_t *a, view_t *b)
-{
-	child_cfg_t *child_a, *child_b;
-	entry_t *x, *y;
-	int i, j;
-
-	if (array_count(a->entries) != array_count(b->entries))
-	{
-		return FALSE;
-	}
-	for (i = 0; i < array_count(a->entries); i++)
-	{
-		array_get(a->entries, i, &x);
-		array_get(b->entries, i, &y);
-		if (x->cfg != y->cfg ||
-			array_count(x->children) != array_count(y->children) ||
-			x->pool_count != y->pool_count ||
-			(x->pool_count && memcmp(x->pools, y->pools,
-									 x->pool_count * sizeof(*x->pools))))
-		{
-			return FALSE;
-		}
-		for (j = 0; j < array_count(x->children); j++)
-		{
-			array_get(x->children, j, &child_a);
-			array_get(y->children, j, &child_b);
-			if (child_a != child_b)
-			{
-				return FALSE;
-			}
-		}
-	}
-	return TRUE;
-}
-
-/**
- * TRUE if charon has just the peer configurations that a view has. Needs no
- * memory for each of them: this is what most look-ups find.
+ * TRUE if charon has just the peer configurations that a view has: as the view
+ * holds references, equal pointers are the same configuration. Needs no memory
+ * for each of them, since this is what most look-ups find.
  */
 static bool same_peer_cfgs(private_btns_pad_t *this, view_t *view)
 {
@@ -925,56 +887,51 @@ METHOD(btns_pad_t, update, bool,
 	private_btns_pad_t *this, bool addresses)
 {
 	view_t *view, *old;
-	bool changed;
+	addrs_t *addrs;
 
 	old = view_get(this);
-	if (!addresses && old && is_current(this, old))
-	{
-		view_put(old);
-		return FALSE;
-	}
-	view = view_create(this);
 	if (addresses || !old)
 	{
-		view->addrs = addrs_create();
+		addrs = addrs_create();
 	}
 	else
 	{
-		ref_get(&old->addrs->ref);
-		view->addrs = old->addrs;
+		addrs = old->addrs;
+		ref_get(&addrs->ref);
 	}
-	changed = !old || !same_configs(old, view) ||
-			  (addresses && !same_addresses(old->addrs, view->addrs));
-	if (changed)
+	if (old && is_current(this, old) &&
+		(addrs == old->addrs || same_addresses(addrs, old->addrs)))
 	{
-		this->mutex->lock(this->mutex);
-		/* two threads may have seen the change: the core and the view have to
-		 * be of the same one */
-		if (commit(this, view))
-		{
-			view_put(this->view);
-			this->view = view;
-			view = NULL;
-		}
-		else
-		{	/* without a view nobody is a stranger */
-			view_put(this->view);
-			this->view = NULL;
-		}
-		this->mutex->unlock(this->mutex);
-		if (view)
-		{
-			DBG1(DBG_CFG, "btns: taking over the configuration failed, no "
-				 "stranger is admitted");
-		}
-		else
-		{
-			btns_config_new_findings(this->core, (void*)log_finding, NULL);
-		}
+		addrs_put(addrs);
+		view_put(old);
+		return FALSE;
 	}
-	view_put(view);
 	view_put(old);
-	return changed;
+
+	view = view_create(this);
+	view->addrs = addrs;
+	this->mutex->lock(this->mutex);
+	/* two threads may have seen the change: the core and the view have to be
+	 * of the same one */
+	old = this->view;
+	this->view = commit(this, view) ? view : NULL;
+	if (this->view)
+	{
+		view = NULL;
+	}
+	this->mutex->unlock(this->mutex);
+	view_put(old);
+	if (view)
+	{	/* without a view nobody is a stranger */
+		view_put(view);
+		DBG1(DBG_CFG, "btns: taking over the configuration failed, no "
+			 "stranger is admitted");
+	}
+	else
+	{
+		btns_config_new_findings(this->core, (void*)log_finding, NULL);
+	}
+	return TRUE;
 }
 
 /**

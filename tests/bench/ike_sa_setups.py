@@ -65,6 +65,7 @@ class Pair:
     """An initiator and a responder, and what they have cost."""
 
     key = "ed25519"
+    connections = 0
 
     def __init__(self, name, btns, callgrind=None):
         self.name = name
@@ -95,10 +96,24 @@ class Pair:
             host.launch()
         for host in self.hosts:
             host.ready(timeout=60)
+        self.add_connections(self.hosts[1])
         return self
 
     def __exit__(self, *_):
         self.world.close()
+
+    def add_connections(self, host):
+        """Connections of peers that never come, each with an identity and a selector of its own."""
+        for number in range(self.connections):
+            network = f"10.{128 + (number >> 16)}.{number >> 8 & 255}.{number & 255}/32"
+            answer = host.request("load-conn", {f"connection-{number}": {
+                "version": "2",
+                "remote_addrs": ["%any"],
+                "local": {"auth": "pubkey", "id": f"{host.name}.example"},
+                "remote": {"auth": "pubkey", "id": f"host{number}.example.org"},
+                "children": {"net": {"remote_ts": [network]}},
+            }})
+            assert answer.get("success") == "yes", answer
 
     def profile(self, host):
         return self.callgrind / f"{'btns' if self.btns else 'stock'}-{host.name}.out"
@@ -203,9 +218,11 @@ def main():
     parser.add_argument("--turn", type=int, default=5, help="IKE_SAs that a pair sets up before it is the other's turn")
     parser.add_argument("--limit", type=float, default=1.10, help="the ratio above which this fails")
     parser.add_argument("--key", default=Pair.key, help="type of all keys: rsa3072, ecdsa256, ...")
+    parser.add_argument("--connections", type=int, default=0, help="connections of other peers that each responder has")
     parser.add_argument("--callgrind", type=Path, metavar="FOLDER", help="count instructions instead; profiles go there")
     options = parser.parse_args()
     Pair.key = options.key
+    Pair.connections = options.connections
 
     net.sweep()
     if options.callgrind:
