@@ -6,6 +6,7 @@ import pytest
 
 from harness.checks import connects, is_stranger
 from harness.host import reaches
+from harness.victim import Victim
 
 
 @pytest.mark.parametrize("unique", ["replace", "no", "keep"])
@@ -25,8 +26,8 @@ def test_the_users_sa_lives(world, unique, certificate):
     world.start(left, right, third)
 
     connects(third, "data")
-    alice = right.sa("people")
-    assert alice["remote-id"] == "alice@example.org"
+    assert right.sa("people")["remote-id"] == "alice@example.org"
+    alice = Victim(right, "people", third, "work")
 
     outcome = left.initiate("data")
     assert "N(INIT_CONTACT)" in outcome.log, "this scenario is about INITIAL_CONTACT"
@@ -39,7 +40,4 @@ def test_the_users_sa_lives(world, unique, certificate):
         assert peer["asserted-id"] == "alice@example.org"
         assert reaches(left, right)
 
-    after = right.sa("people")
-    assert (after["uniqueid"], after["remote-id"]) == (alice["uniqueid"], "alice@example.org")
-    assert third.sa("work")["state"] == "ESTABLISHED"
-    assert reaches(third, right)
+    alice.assert_untouched()

@@ -15,12 +15,31 @@ Payloads are (type, body), as `ikev2` builds them: the body has no generic heade
 import socket
 import struct
 
+# what tests need to write a script
 from .ikev2 import AUTH, CERT, CREATE_CHILD_SA, DELETE, EAP, IKE_AUTH, IKE_SA_INIT, INFORMATIONAL, NOTIFY  # noqa: F401
+from .ikev2 import SPKI, X509
+from .keys import der
 from .vici import Connection
 
 VENDOR_ID = 43
 UPDATE_SA_ADDRESSES, REKEY_SA, REDIRECT = 16400, 16393, 16407
 AH, ESP, IKE = 2, 3, 1
+
+
+def bare(key):
+    """The CERT payload, (encoding, body), of a bare key (RFC 7670)."""
+    return SPKI, key.spki
+
+
+def x509(pem):
+    """The CERT payload, (encoding, body), of a certificate in PEM."""
+    return X509, der(pem)
+
+
+def second_round(settings):
+    """Changes a swanctl.conf: its host authenticates in a second round, with these settings."""
+    section = f"\t\tlocal-2 {{\n\t\t\tround = 2\n\t\t\tauth = pubkey\n{settings}\n\t\t}}\n"
+    return lambda conf: conf.replace("\t\tremote {", f"{section}\t\tremote {{", 1)
 
 
 def identity(kind, octets):

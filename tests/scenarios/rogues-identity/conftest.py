@@ -7,6 +7,7 @@ import pytest
 
 from harness import ikev2
 from harness.checks import connects
+from harness.rogue import bare
 from harness.victim import Victim, withstands
 
 ALICE = "alice@example.org"
@@ -55,7 +56,7 @@ class Company:
     @property
     def mallorys_key(self):
         """The CERT payload that an honest stranger in her place would send."""
-        return ikev2.SPKI, self.mallory.key.spki
+        return bare(self.mallory.key)
 
     def mallory_is(self, identity, *certs, initial_contact=False, edit=lambda conf: conf):
         """Mallory calls herself something, in swanctl.conf's notation, and shows these CERT payloads: her own bare key if

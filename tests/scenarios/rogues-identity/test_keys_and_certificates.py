@@ -5,18 +5,11 @@ import pytest
 
 from harness import ikev2
 from harness.checks import connects, is_stranger
-from harness.keys import CA, EXPIRED, der
+from harness.keys import CA, EXPIRED
+from harness.rogue import bare, x509
 from harness.victim import withstands
 
 BOB = "bob@example.org"
-
-
-def x509(pem):
-    return ikev2.X509, der(pem)
-
-
-def bare(key):
-    return ikev2.SPKI, key.spki
 
 
 def orders(*certs):

@@ -8,7 +8,7 @@ import pytest
 
 from harness import ikev2
 from harness.checks import connects, is_stranger
-from harness.rogue import AUTH, CERT, eap
+from harness.rogue import AUTH, CERT, IKE_AUTH, eap, identity, second_round
 
 EAP_PLUGINS = ("md5", "eap-identity", "eap-md5")
 PSK, NULL, RSA, ECDSA256, UNKNOWN = 2, 13, 1, 9, 99
@@ -55,11 +55,6 @@ def auth(method, value):
     return AUTH, struct.pack("!BBBB", method, 0, 0, 0) + value
 
 
-def two_rounds(second):
-    """Edits Mallory's swanctl.conf: a second round after hers."""
-    return lambda conf: conf.replace("\t\tremote {", f"\t\tlocal-2 {{\n\t\t\tauth = pubkey\n\t\t\tround = 2\n{second}\n\t\t}}\n\t\tremote {{")
-
-
 def with_password(password):
     """Edits a swanctl.conf: EAP as alice."""
     return lambda conf: (
@@ -79,7 +74,7 @@ def test_another_round_announced(company):
 def test_a_second_round_after_a_strangers(company, second):
     """Neither with Alice's name nor with another: nobody gets as far as the second round."""
     company = company().open()
-    company.mallory_is("mallory@example.net", edit=two_rounds(f"\t\t\tpubkeys = me.pem\n\t\t\tid = {second}"))
+    company.mallory_is("mallory@example.net", edit=second_round(f"\t\t\tpubkeys = me.pem\n\t\t\tid = {second}"))
     outcome = company.withstands("multiple-rounds", attack=lambda: followed(company.tries("shows")))
     assert outcome["asserted-id"] == "mallory@example.net"
 
@@ -112,8 +107,9 @@ def test_a_bare_key_in_the_second_round_of_somebody_known(company):
     rogue = company.mallory.rogue
 
     def edit(conf):
-        conf = two_rounds("\t\t\tpubkeys = me.pem\n\t\t\tid = mallory@example.net")(conf)
-        return conf.replace("pubkeys = me.pem", "certs = bob.pem", 1).replace("mobike = no", "mobike = no\n\t\tsend_cert = always")
+        conf = second_round("\t\t\tpubkeys = me.pem\n\t\t\tid = mallory@example.net")(conf)
+        conf = conf.replace("pubkeys = me.pem", "certs = bob.pem", 1)
+        return conf.replace("mobike = no", "mobike = no\n\t\tsend_cert = always")
 
     company.mallory_is("bob@example.org", edit=edit)
     rogue.behaves()
@@ -136,7 +132,8 @@ def test_eap_with_a_bare_key(company):
     company.alice_id = "owner@example.org"
     company.gateway.configure(company.gateway_conf().replace("\talice {", "\towner {") + USERS)
     company.alice.load += EAP_PLUGINS
-    company.alice.configure(with_password("only Alice knows this")(company.world.conf("third", ALICE="alice@example.org", IKE="2")))
+    conf = company.world.conf("third", ALICE="alice@example.org", IKE="2")
+    company.alice.configure(with_password("only Alice knows this")(conf))
     company.open("users")
     assert company.victim.before["users on right"].fixed["remote-eap-id"] == "alice"
     rogue = company.mallory.rogue
@@ -144,16 +141,44 @@ def test_eap_with_a_bare_key(company):
         company.mallory_is(name, edit=with_password("a guess"), initial_contact=True)
         company.withstands(code, "shows", "initial contact")
         company.mallory_is(name, edit=with_password("a guess"), initial_contact=True)
-        rogue.says("signs after all", skip=1, add=[auth(14, ED25519 + bytes(64)), (CERT, bytes([ikev2.SPKI]) + company.mallory.key.spki)])
+        rogue.says("signs after all", skip=1,
+                   add=[auth(14, ED25519 + bytes(64)), (CERT, bytes([ikev2.SPKI]) + company.mallory.key.spki)])
         company.withstands(code, "signs after all")
+
+
+def test_ike_auth_once_more(company):
+    """Mallory is a stranger already, and begins anew on her established IKE_SA, as Alice: nothing is changed by it, not even
+    what she is said to call herself."""
+    company = company().open()
+    company.mallory_is("mallory@example.net", initial_contact=True)
+    connects(company.mallory, "data")
+    before = is_stranger(company.gateway, "strangers", company.mallory.key)
+
+    def attack():
+        start = len(company.gateway.log())
+        company.mallory.rogue.sends("mischief", [
+            (ikev2.IDI, identity(ikev2.ID_RFC822, "alice@example.org")), (CERT, bytes([ikev2.SPKI]) + company.alice.key.spki),
+            auth(14, ED25519 + bytes(64)), ikev2.notify(ikev2.INITIAL_CONTACT)], exchange=IKE_AUTH)
+        company.gateway.wait_log(r"ignoring IKE_AUTH in IKE_SA state ESTABLISHED", start=start)
+
+    company.victim_after(attack)
+    after = [peer for peer in company.gateway.peers() if peer["uniqueid"] == before["uniqueid"]]
+    assert [peer["asserted-id"] for peer in after] == [before["asserted-id"]]
+    assert [peer["fingerprint"] for peer in after] == [company.mallory.key.fingerprint]
 
 
 def test_methods_that_are_no_signature(company):
     """A shared key, NULL, none, and one that nobody knows, with a good key in the CERT payload."""
     company = company().open()
     rogue = company.mallory.rogue
-    for what, payloads in (("shared key", [auth(PSK, bytes(32))]), ("NULL", [auth(NULL, bytes(32))]), ("unknown", [auth(UNKNOWN, bytes(64))]),
-                           ("none", []), ("EAP at once", [eap(2, 1, b"\x01alice")])):
+    methods = {
+        "shared key": [auth(PSK, bytes(32))],
+        "NULL": [auth(NULL, bytes(32))],
+        "unknown": [auth(UNKNOWN, bytes(64))],
+        "none": [],
+        "EAP at once": [eap(2, 1, b"\x01alice")],
+    }
+    for what, payloads in methods.items():
         for name, code in (("mallory@example.net", "not-a-signature"), ("alice@example.org", "claims-known-id")):
             company.mallory_is(name, initial_contact=True)
             rogue.says(what, drop=[AUTH], add=payloads)
@@ -186,7 +211,8 @@ def test_whatever_the_order_of_connections(company, order):
     """Mallory is a stranger, and gets none of the children of others, whatever she asks for."""
     company = company()
     conf = company.gateway_conf()
-    company.gateway.configure(("connections {\n\tstrangers {\n\t\tversion = 2\n\t}\n}\n" if order == "strangers-first" else "") + conf)
+    first = "connections {\n\tstrangers {\n\t\tversion = 2\n\t}\n}\n" if order == "strangers-first" else ""
+    company.gateway.configure(first + conf)
     company.open()
     names = list(company.gateway.pad())
     assert names.index("strangers") == (0 if order == "strangers-first" else 2), names
