@@ -251,7 +251,7 @@ static void report(private_btns_worker_t *this, queued_t *task)
 /**
  * Check out an IKE_SA by its SPIs, as its initiator or responder.
  */
-static ike_sa_t *checkout_as(btns_peer_info_t *peer, bool initiator)
+static ike_sa_t *checkout_as(const btns_peer_info_t *peer, bool initiator)
 {
 	ike_sa_id_t *id;
 	ike_sa_t *ike_sa;
