@@ -1039,23 +1039,62 @@ static bool is_named(view_t *view, identification_t *id)
 }
 
 /**
- * Fill in a candidate.
+ * Find the entry of a peer configuration with a flag.
  */
-static void describe_candidate(view_t *view, identification_t *id,
-							   peer_cfg_t *cfg, btns_candidate_t *candidate)
+static entry_t *find_flagged(view_t *view, peer_cfg_t *cfg)
 {
 	entry_t key = {
 		.cfg = cfg,
-	}, *entry = &key;
+	}, *entry;
+
+	return array_bsearch(view->flagged, &key, compare_entries,
+						 &entry) == -1 ? NULL : entry;
+}
+
+/**
+ * Find the entry that has taken the place of one that is gone: who initiates
+ * again after a reload does so with the configuration of the old IKE_SA.
+ */
+static entry_t *find_successor(view_t *view, peer_cfg_t *cfg,
+							   btns_candidate_t *candidate)
+{
+	entry_t *entry;
+	int i;
+
+	for (i = 0; i < array_count(view->flagged); i++)
+	{
+		array_get(view->flagged, i, &entry);
+		if (entry->flag == candidate->flag &&
+			memeq(entry->key, candidate->key, sizeof(entry->key)) &&
+			streq(entry->cfg->get_name(entry->cfg), cfg->get_name(cfg)))
+		{
+			return entry;
+		}
+	}
+	return NULL;
+}
+
+/**
+ * Fill in a candidate.
+ */
+static void describe_candidate(view_t *view, identification_t *id,
+							   btns_role_t role, peer_cfg_t *cfg,
+							   btns_candidate_t *candidate)
+{
+	entry_t *entry;
 
 	memset(candidate, 0, sizeof(*candidate));
 	candidate->match = match_entry(id, cfg);
 	candidate->offered = TRUE;
 	candidate->flag = btns_pad_flag(cfg, candidate->key);
-	if (candidate->flag &&
-		array_bsearch(view->flagged, &key, compare_entries, &entry) != -1)
+	if (candidate->flag)
 	{
-		candidate->usable = entry->usable;
+		entry = find_flagged(view, cfg);
+		if (!entry && role == BTNS_ROLE_INITIATOR)
+		{
+			entry = find_successor(view, cfg, candidate);
+		}
+		candidate->usable = entry && entry->usable;
 	}
 }
 
@@ -1157,7 +1196,7 @@ METHOD(btns_pad_t, decide, bool,
 		enumerator = offered->create_enumerator(offered);
 		while (enumerator->enumerate(enumerator, &cfg))
 		{
-			describe_candidate(view, id, cfg, &candidates[count]);
+			describe_candidate(view, id, role, cfg, &candidates[count]);
 			cfgs[count++] = cfg;
 		}
 		enumerator->destroy(enumerator);

@@ -28,6 +28,25 @@ def test_nothing_changes(world):
     are_strangers(left, right)
 
 
+def test_who_authenticates_again_after_a_reload(world):
+    left, right = world.pair()
+    connects(left, "data")
+    are_strangers(left, right)
+    for hours, initiator in enumerate((left, right), start=5):
+        for host in (left, right):
+            # charon makes a new connection of it, and the IKE_SA keeps the old one
+            host.configure(world.conf(host.name).replace("encap = yes", f"encap = yes\n\t\trekey_time = {hours}h"))
+            host.load_all()
+            host.wait_log("replaced vici connection: strangers")
+        before = {host: host.sa("strangers")["uniqueid"] for host in (left, right)}
+        initiator.swanctl("--rekey", "--ike", "strangers", "--reauth")
+        for host in (left, right):
+            host.wait_until(lambda: [sa["state"] for sa in host.sas()] == ["ESTABLISHED"]
+                            and host.sas()[0]["uniqueid"] != before[host], "authenticated again", 15)
+        are_strangers(left, right)
+    world.check_transfer(left, right)
+
+
 def test_the_flag_goes(world):
     left, right = world.pair()
     connects(left, "data")
