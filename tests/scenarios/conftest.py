@@ -12,6 +12,9 @@ from harness import net, paths
 from harness.fixtures import folder_name, has_failed, running
 from harness.world import World
 
+# only when it is asked for: ci/test soak
+collect_ignore = [] if "BTNS_SOAK_SECONDS" in os.environ else ["soak"]
+
 
 def pytest_addoption(parser):
     parser.addoption("--keep", action="store_true", help="keep logs of tests that pass, too, and capture the wire")
