@@ -98,15 +98,17 @@ bool PadConfig::is_usable(size_t i) const
 bool PadConfig::admits(std::string_view name, btns_flag_t kind,
 					   std::span<const uint8_t, BTNS_FINGERPRINT_LEN> key) const
 {
-	const auto namesakes = std::ranges::equal_range(flagged_, name, {}, [this](size_t i) { return entries_.name(i); });
-	return std::ranges::any_of(namesakes,
-							   [&](size_t i)
-							   {
-								   const Flag flag = entries_.flag(i);
-								   return flag.kind == kind && is_usable(i) &&
-										  (kind == BTNS_FLAG_ANY ||
-										   (kind == BTNS_FLAG_KEY && std::ranges::equal(flag.key, key)));
-							   });
+	auto it = std::ranges::lower_bound(flagged_, name, {}, [this](size_t i) { return entries_.name(i); });
+	for (; it != flagged_.end() && entries_.name(*it) == name; ++it)
+	{
+		const Flag flag = entries_.flag(*it);
+		if (flag.kind == kind && is_usable(*it) &&
+			(kind == BTNS_FLAG_ANY || (kind == BTNS_FLAG_KEY && std::ranges::equal(flag.key, key))))
+		{
+			return true;
+		}
+	}
+	return false;
 }
 
 } // namespace btns
