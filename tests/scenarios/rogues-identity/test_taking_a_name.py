@@ -124,3 +124,14 @@ def test_names_that_are_made_for_the_log(company):
         assert event["asserted-id"].isprintable() and len(event["asserted-id"]) < 1000, event
     assert not [line for line in company.gateway.log().splitlines() if line.startswith("23:59:59.000")]
     assert "\x1b" not in company.gateway.log()
+
+
+def test_names_of_no_octets(company):
+    """NULL (RFC 7619) and empty names, which equal nothing and themselves not always: nobody is served by one, and none stays
+    behind to be met by the next one."""
+    company = company().open()
+    for kind in (13, ikev2.ID_KEY_ID, ikev2.ID_FQDN):
+        for _ in range(2):
+            company.mallory_is("mallory@example.net", initial_contact=True)
+            company.mallory.rogue.says("no name", drop=[ikev2.IDI], add=[(ikev2.IDI, identity(kind, b""))])
+            company.withstands("not-verified", "no name", "initial contact")
