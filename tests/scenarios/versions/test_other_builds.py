@@ -18,6 +18,7 @@ def refuses_strangers(world, root, plugin, *sentences):
     right.add_file("pubkey/alice.pem", left.key.public_pem)
     left.add_file("pubkey/right.pem", right.key.public_pem)
     left.configure(world.conf("left") + world.conf("alice"))
+    left.namespace.ip("addr", "add", "10.66.129.3/32", "dev", "lo")
     world.start(left, right)
     for sentence in sentences:
         assert sentence in right.log(), right.log()
