@@ -624,6 +624,10 @@ btns_reason_t SideTable::check_child(const Record *record, const btns_child_t &c
 	{
 		return BTNS_REASON_PEER_WITHOUT_FLAG;
 	}
+	if (child.unconfigured)
+	{
+		return BTNS_REASON_UNCONFIGURED;
+	}
 	if (child.mode_mismatch)
 	{
 		return BTNS_REASON_CHILD_MODE;

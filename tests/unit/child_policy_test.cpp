@@ -235,6 +235,14 @@ TEST_F(ChildPolicy, transport_mode_or_nothing)
 	EXPECT_EQ(world.last_status, BTNS_STATUS_REFUSED);
 }
 
+TEST_F(ChildPolicy, a_child_configuration_that_is_gone)
+{
+	Child gone = child(1, {here});
+	gone.unconfigured = true;
+	EXPECT_EQ(world.authorize_child(1, gone), BTNS_REASON_UNCONFIGURED);
+	EXPECT_EQ(world.child_up(1, gone), BTNS_REASON_UNCONFIGURED);
+}
+
 TEST_F(ChildPolicy, a_child_of_a_peer_that_is_no_btns_peer_is_refused)
 {
 	EXPECT_EQ(world.authorize_child(99, child(1, {here})), BTNS_REASON_SA_UNKNOWN);

@@ -208,6 +208,7 @@ btns_reason_t World::call_child(const Child &child, Call &&call)
 	plain.remote = child.remote.data();
 	plain.remote_count = child.remote.size();
 	plain.mode_mismatch = child.mode_mismatch;
+	plain.unconfigured = child.unconfigured;
 	plain.rekeys = child.rekeys;
 	plain.present = child.present;
 	plain.installing = child.installing;

@@ -123,6 +123,7 @@ struct Child
 	std::vector<std::string> hosts{};
 	bool btns = true;
 	bool mode_mismatch = false;
+	bool unconfigured = false;
 	bool installing = true;
 	/** the one that it was rekeyed from, 0 for none */
 	uint32_t rekeys = 0;

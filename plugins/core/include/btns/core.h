@@ -699,6 +699,8 @@ typedef struct btns_child_t
 	size_t remote_count;
 	/** the configuration demands transport mode and the CHILD_SA would not be */
 	bool mode_mismatch;
+	/** its child configuration is not one of the connection's any more */
+	bool unconfigured;
 	/** TRUE if this is before installation: remember the selectors as pending */
 	bool installing;
 	/** charon's unique ID of the CHILD_SA */
