@@ -10,6 +10,8 @@
 #include <collections/array.h>
 #include <encoding/payloads/auth_payload.h>
 #include <encoding/payloads/cert_payload.h>
+#include <encoding/payloads/configuration_attribute.h>
+#include <encoding/payloads/cp_payload.h>
 #include <encoding/payloads/id_payload.h>
 #include <encoding/payloads/notify_payload.h>
 
@@ -241,6 +243,88 @@ static void limit_requests(private_btns_listener_t *this, ike_sa_t *ike_sa,
 }
 
 /**
+ * TRUE if an attribute is a virtual IP that nobody else has.
+ */
+static bool is_free_vip(private_btns_listener_t *this,
+						configuration_attribute_t *attribute)
+{
+	chunk_t value = attribute->get_chunk(attribute);
+	btns_addr_t addr;
+	host_t *host = NULL;
+	bool found;
+
+	switch (attribute->get_type(attribute))
+	{
+		case INTERNAL_IP4_ADDRESS:
+			host = host_create_from_chunk(AF_INET, value, 0);
+			break;
+		case INTERNAL_IP6_ADDRESS:
+			/* followed by the length of a prefix */
+			value.len = min(value.len, 16);
+			host = host_create_from_chunk(AF_INET6, value, 0);
+			break;
+		default:
+			break;
+	}
+	found = host && btns_addr_from_host(host, &addr) &&
+			!btns_is_reserved(this->core, &addr);
+	DESTROY_IF(host);
+	return found;
+}
+
+/**
+ * An anonymous responder may give us virtual IPs, which charon puts on an
+ * interface before there is any CHILD_SA: not somebody else's, and nothing else
+ * at all, DNS servers for instance.
+ */
+static void clean_configuration(private_btns_listener_t *this,
+								ike_sa_t *ike_sa, message_t *message)
+{
+	configuration_attribute_t *attribute;
+	enumerator_t *attributes;
+	cp_payload_t *cp, *clean;
+	enumerator_t *enumerator;
+	payload_t *payload;
+	bool refused = FALSE;
+
+	clean = cp_payload_create_type(PLV2_CONFIGURATION, CFG_REPLY);
+	enumerator = message->create_payload_enumerator(message);
+	while (enumerator->enumerate(enumerator, &payload))
+	{
+		if (payload->get_type(payload) != PLV2_CONFIGURATION)
+		{
+			continue;
+		}
+		cp = (cp_payload_t*)payload;
+		attributes = cp->create_attribute_enumerator(cp);
+		while (attributes->enumerate(attributes, &attribute))
+		{
+			if (is_free_vip(this, attribute))
+			{
+				clean->add_attribute(clean,
+						configuration_attribute_create_chunk(
+								PLV2_CONFIGURATION_ATTRIBUTE,
+								attribute->get_type(attribute),
+								attribute->get_chunk(attribute)));
+			}
+			else
+			{
+				refused = TRUE;
+			}
+		}
+		attributes->destroy(attributes);
+		message->remove_payload_at(message, enumerator);
+		payload->destroy(payload);
+	}
+	enumerator->destroy(enumerator);
+	message->add_payload(message, (payload_t*)clean);
+	if (refused)
+	{
+		this->worker->reject(this->worker, ike_sa, BTNS_REASON_CONFIGURATION);
+	}
+}
+
+/**
  * Look at a message from the peer.
  */
 static void incoming(private_btns_listener_t *this, ike_sa_t *ike_sa,
@@ -273,6 +357,12 @@ static void incoming(private_btns_listener_t *this, ike_sa_t *ike_sa,
 		btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
 	{
 		remove_redirect(this, message);
+	}
+	if (!message->get_request(message) &&
+		message->get_payload(message, PLV2_CONFIGURATION) &&
+		btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
+	{
+		clean_configuration(this, ike_sa, message);
 	}
 }
 

@@ -142,6 +142,25 @@ def test_a_pool_for_strangers_that_reaches_into_alices_addresses(office):
     office.withstands("child-reserved", lambda: is_told_no(office))
 
 
+def test_alices_address_as_our_virtual_ip(office):
+    """An anonymous responder assigns it to the gateway, which would have the traffic for Alice then."""
+    office = office(GUESTS="remote_addrs = 192.0.2.1, %any\nvips = 0.0.0.0").alice_comes()
+    office.rogue.shows((ikev2.SPKI, office.mallory.key.spki), response=True)
+
+    def attack():
+        office.gateway.initiate("data", "strangers")
+        assert "assigning virtual IP 10.66.129.3" in office.mallory.log()
+        assert "10.66.129.3" not in office.gateway.namespace.ip("addr")
+
+    office.mallory_wants(vips="pools = loot")
+    office.withstands("configuration-not-taken", attack)
+    office.mallory_leaves()
+    office.mallory_wants(vips="pools = own")
+    office.gateway.initiate("data", "strangers")
+    assert office.gateway.sa("strangers")["local-vips"] == ["10.66.128.9"], "an address that is nobody's is taken"
+    office.victim.assert_untouched()
+
+
 def test_the_spi_of_alices_sa_from_alices_host(office):
     """Somebody else on her host, or behind her NAT, has her address. The kernel takes the same SPI only once for it, and
     charon deletes what it could not install: that would be Alice's."""
