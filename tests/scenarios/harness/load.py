@@ -22,6 +22,7 @@ BTNS = {
     "max_half_open": 50000,
     "max_half_open_per_source": 50000,
     "child_rate": 100000,
+    "childless_timeout": 0,
 }
 
 STOCK_LOGGING = """
