@@ -5,7 +5,7 @@ import ipaddress
 
 import pytest
 
-from harness import ikev2, rogue
+from harness import ikev2, roots, rogue
 from harness.checks import NO_TS, connects, is_refused
 from harness.rogue import CREATE_CHILD_SA, traffic_selectors
 
@@ -73,8 +73,10 @@ def test_rekeying_never_changes_the_selectors(office):
     """Else the old ones, which stay in the kernel until the peer deletes them, would be nobody's, and the reqid of the first
     ones would be that of others."""
     office = office().both_come()
+    evicted = office.gateway.sa("strangers")["uniqueid"]
     office.withstands("child-rekeyed-otherwise", lambda: rekeys_to(office, "10.66.128.8/32"))
-    office.mallory_is_gone()
+    # from strongSwan 6 on her charon comes back at once, with what she had at first
+    office.gateway.wait_until(lambda: evicted not in [sa["uniqueid"] for sa in office.gateway.sas()], "her IKE_SA is gone")
 
 
 def test_rekeying_and_never_deleting(office):
@@ -108,7 +110,10 @@ def test_transport_mode_where_a_tunnel_is_meant(office):
     def attack():
         assert not office.mallory.initiate("data").success
         assert office.rogue.applied("transport")
-        for child in office.gateway.sa("strangers")["child-sas"].values():
+        found = [sa for sa in office.gateway.sas() if sa["name"] == "strangers"]
+        # a charon that leaves AUTH out of its answer, as 6.0.1 does here, loses the IKE_SA
+        assert found or roots.DEFAULT.version()[:2] == (6, 0)
+        for child in (child for sa in found for child in sa["child-sas"].values()):
             assert child["remote-ts"] == ["192.0.2.1/32"], child
 
     office.withstands(None, attack)
@@ -172,7 +177,9 @@ def test_the_spi_of_alices_sa_from_alices_host(office):
     def attack():
         with office.raw("192.0.2.3", office.alice, port=5500) as stranger:
             answer = stranger.init().auth(certs, signer, address="10.66.128.99", spi=spi)
-        assert answer.authenticated and answer.notifies, "the IKE_SA, but no CHILD_SA"
+        assert answer.notifies, "no CHILD_SA"
+        # 6.0.1 leaves AUTH out of an answer if a CHILD_SA cannot be installed
+        assert answer.authenticated or roots.DEFAULT.version()[:2] == (6, 0), "the IKE_SA"
 
     office.withstands("child-spi-taken", attack)
 
