@@ -36,6 +36,16 @@ METHOD(backend_manager_t, get_ike_cfg, ike_cfg_t*,
 	private_btns_backends_t *this, host_t *me, host_t *other,
 	ike_version_t version)
 {
+	bool full;
+
+	this->lock->read_lock(this->lock);
+	full = version == IKEV2 && this->pad &&
+		   this->pad->is_full(this->pad, me, other, version);
+	this->lock->unlock(this->lock);
+	if (full)
+	{	/* charon answers NO_PROPOSAL_CHOSEN, before any Diffie-Hellman */
+		return NULL;
+	}
 	return this->inner->get_ike_cfg(this->inner, me, other, version);
 }
 

@@ -1160,6 +1160,45 @@ static btns_choice_t lookup(private_btns_pad_t *this, ike_sa_t *ike_sa,
 	return verdict->choice;
 }
 
+METHOD(btns_pad_t, is_full, bool,
+	private_btns_pad_t *this, host_t *me, host_t *other, ike_version_t version)
+{
+	enumerator_t *enumerator;
+	peer_cfg_t *cfg;
+	u_int flagged = 0, others = 0;
+
+	if (!btns_is_crowded(this->core, charon->ike_sa_manager->get_count(
+													charon->ike_sa_manager)))
+	{
+		return FALSE;
+	}
+	enumerator = this->inner->create_peer_cfg_enumerator(this->inner, me, other,
+														 NULL, NULL, version);
+	while (enumerator->enumerate(enumerator, &cfg))
+	{
+		if (btns_pad_is_flagged(cfg))
+		{
+			flagged++;
+		}
+		else
+		{
+			others++;
+		}
+	}
+	enumerator->destroy(enumerator);
+	if (!flagged || others)
+	{
+		return FALSE;
+	}
+	if (btns_refused(this->core, BTNS_REASON_CROWDED, time_monotonic(NULL)))
+	{
+		DBG1(DBG_CFG, "btns: refused %H before its keys: %s (%s)", other,
+			 btns_reason_text(BTNS_REASON_CROWDED),
+			 btns_reason_code(BTNS_REASON_CROWDED));
+	}
+	return TRUE;
+}
+
 METHOD(btns_pad_t, decide, bool,
 	private_btns_pad_t *this, ike_sa_t *ike_sa, btns_role_t role,
 	ike_version_t version, identification_t *id, linked_list_t *offered)
@@ -1268,6 +1307,7 @@ btns_pad_t *btns_pad_create(btns_core_t *core, backend_manager_t *inner)
 	INIT(this,
 		.public = {
 			.update = _update,
+			.is_full = _is_full,
 			.decide = _decide,
 			.set_pools = _set_pools,
 			.destroy = _destroy,

@@ -32,6 +32,19 @@ struct btns_pad_t {
 	bool (*update)(btns_pad_t *this, bool addresses);
 
 	/**
+	 * Who begins an IKE_SA between these addresses is a stranger or nobody, and
+	 * there is no room for strangers: counted and logged. Not to be called in a
+	 * bus hook.
+	 *
+	 * @param me		our address
+	 * @param other		the peer's
+	 * @param version	IKE version
+	 * @return			TRUE to refuse the peer
+	 */
+	bool (*is_full)(btns_pad_t *this, host_t *me, host_t *other,
+					ike_version_t version);
+
+	/**
 	 * Decide which of the offered peer configurations the peer of an IKE_SA,
 	 * whose IKE_AUTH message is being processed, may get. Arms the IKE_SA if
 	 * it is a stranger's. Not to be called in a bus hook.

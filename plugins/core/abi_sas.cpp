@@ -471,7 +471,7 @@ bool btns_is_crowded(btns_core_t *core, unsigned ike_sas)
 	guard(__func__,
 		  [&]
 		  {
-			  crowded = core != nullptr && btns::count_to_shed(ike_sas, core->core.settings()->ikesa_limit) > 0;
+			  crowded = core != nullptr && btns::is_crowded(ike_sas, core->core.settings()->ikesa_limit);
 			  return BTNS_STATUS_OK;
 		  });
 	return crowded;

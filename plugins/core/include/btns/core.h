@@ -671,7 +671,7 @@ typedef void (*btns_look_cb_t)(void *user, const btns_peer_info_t *peer);
  * @param now		milliseconds of a monotonic clock
  */
 btns_status_t btns_reap(btns_core_t *core, int64_t now, btns_look_cb_t look, btns_evict_cb_t evict, void *user);
-/** Does charon have so many IKE_SAs that btns_shed() may find somebody? */
+/** Does charon have so many IKE_SAs that there is no room for strangers? @param ike_sas	all that charon has */
 bool btns_is_crowded(btns_core_t *core, unsigned ike_sas);
 /**
  * Find who has to go because charon nears ikesa_limit: peers that never sent IKE_AUTH first, then BTNS peers, those
