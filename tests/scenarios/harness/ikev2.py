@@ -163,7 +163,11 @@ class Initiator:
 
     def _exchange(self, packet):
         self.socket.sendto(packet, (self.responder, 500))
-        return self.socket.recv(65535)
+        while True:
+            answer = self.socket.recv(65535)
+            # not one that came too late, to an earlier request
+            if answer[:8] == self.spi_i and answer[18:19] == packet[18:19] and answer[20:24] == packet[20:24]:
+                return answer
 
     def _nat_detection(self):
         """Notifies that say that we are behind a NAT and the responder is not: so ESP goes over UDP, which is all that
@@ -272,10 +276,20 @@ class Initiator:
         ]
 
 
-    def delete(self):
+    def delete(self, message_id=2):
         """Delete the IKE_SA that auth() set up."""
         first, body = chain([(DELETE, struct.pack("!BBH", 1, 0, 0))])
-        self._open(self._exchange(self._seal(INFORMATIONAL, 2, first, body)))
+        self._open(self._exchange(self._seal(INFORMATIONAL, message_id, first, body)))
+
+    def create_child(self, message_id, address="10.66.128.9", remote="10.66.0.1"):
+        """CREATE_CHILD_SA for one more CHILD_SA. Returns the payloads of the answer; raises TimeoutError if none comes."""
+        first, body = chain([
+            (SA, _proposal(3, os.urandom(4), [(1, 12, 128), (3, 12), (5, 0)])),
+            (NONCE, os.urandom(32)),
+            (TSI, traffic_selector(address)),
+            (TSR, traffic_selector(remote)),
+        ])
+        return self._open(self._exchange(self._seal(CREATE_CHILD_SA, message_id, first, body)))
 
 
 def attempt(namespace, source, responder, certs, signer, **how):
