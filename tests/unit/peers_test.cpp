@@ -394,6 +394,18 @@ TEST_F(Peers, a_flag_without_a_btns_peer_is_refused)
 	}
 }
 
+TEST_F(Peers, who_was_not_armed_is_no_btns_peer)
+{
+	ready();
+	btns_key_t key;
+	btns_reason_t reason = BTNS_REASON_NONE;
+	ASSERT_EQ(btns_sa_key(world, 1, world.now, &key, &reason), BTNS_STATUS_OK) << "looked at, but not chosen";
+	btns_authorize_t facts = world.facts(1, here);
+	facts.verified = key.fingerprint;
+	EXPECT_EQ(world.authorize(1, facts).reason, BTNS_REASON_FLAG_WITHOUT_PEER);
+	EXPECT_FALSE(btns_sa_is_btns(world, 1));
+}
+
 TEST_F(Peers, the_final_call_asserts)
 {
 	world.stranger(1, here, spki);
