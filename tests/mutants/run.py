@@ -14,6 +14,7 @@ it should are in FOLDER/logs. Results are printed as a table, and go to FILE as 
 
 import argparse
 import dataclasses
+import fcntl
 import fnmatch
 import json
 import os
@@ -525,6 +526,12 @@ def main():
         sys.exit(f"no mutant {', '.join(sorted(unknown))}")
     if os.geteuid():
         sys.exit("scenarios need root")
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    lock = open(arguments.folder / "lock", "w")  # until the end of the process
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another run uses {arguments.folder}")
     run = Run(chosen, arguments.folder)
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
