@@ -6,6 +6,29 @@ import pytest
 from harness.checks import NO_TS, are_strangers, connects, has_no_sa, is_stranger, rejects
 
 
+BRANCH = """
+connections {
+	branch {
+		version = 2
+		remote_addrs = 198.51.100.9
+		local {
+			auth = pubkey
+			pubkeys = me.pem
+		}
+		remote {
+			auth = pubkey
+			id = branch.example.org
+		}
+		children {
+			network {
+				remote_ts = %s
+			}
+		}
+	}
+}
+"""
+
+
 def same(right, before):
     assert right.sa("strangers")["uniqueid"] == before["uniqueid"]
 
@@ -73,59 +96,13 @@ def test_somebody_known_gets_the_strangers_address_by_configuration(world):
     left, right = world.pair()
     connects(left, "data")
     is_stranger(right, "strangers", left.key)
-    right.configure(
-        world.conf("right")
-        + """
-connections {
-	branch {
-		version = 2
-		remote_addrs = 198.51.100.9
-		local {
-			auth = pubkey
-			pubkeys = me.pem
-		}
-		remote {
-			auth = pubkey
-			id = branch.example.org
-		}
-		children {
-			network {
-				remote_ts = 10.66.128.0/24
-			}
-		}
-	}
-}
-"""
-    )
+    right.configure(world.conf("right") + BRANCH % "10.66.128.0/24")
     right.load_all()
     right.wait_until(lambda: not right.peers(), "the stranger is evicted", 12)
     right.wait_until(lambda: not right.sas(), "the SA is gone", 12)
     assert right.stats()["evicted"] >= 1
     outcome = left.initiate("data")
     assert not outcome.success and "TS_UNACCEPTABLE" in outcome.log
-
-
-BRANCH = """
-connections {
-	branch {
-		version = 2
-		remote_addrs = 198.51.100.9
-		local {
-			auth = pubkey
-			pubkeys = me.pem
-		}
-		remote {
-			auth = pubkey
-			id = branch.example.org
-		}
-		children {
-			network {
-				remote_ts = %s
-			}
-		}
-	}
-}
-"""
 
 
 def test_somebody_known_gets_the_strangers_address_in_a_connection_that_stays(world):
