@@ -110,14 +110,14 @@ def test_messages_in_her_ike_sa_without_her_keys(office):
 
     def attack():
         start = len(office.gateway.log())
-        count = 0
         for source in ("192.0.2.1", "192.0.2.3"):
             for exchange in (ikev2.IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL):
                 for flags in (0x00, 0x20, 0x08, 0x28):  # requests and responses: the gateway's, and hers
                     outsider.sends(source, exchange, flags, os.urandom(64))
-                    count += 1
-        seen = re.compile(r"<alice\|\d+> received packet: from 192\.0\.2\.[13]\[5555\]")
-        office.gateway.wait_until(lambda: len(seen.findall(office.gateway.log()[start:])) == count / 2, "hers have arrived")
+        # not all of them: charon ignores one that comes while the last one is being looked at
+        seen = re.compile(r"<alice\|\d+> received packet: from (192\.0\.2\.[13])\[5555\]")
+        office.gateway.wait_until(lambda: {"192.0.2.1", "192.0.2.3"} == set(seen.findall(office.gateway.log()[start:])),
+                                  "some have reached her IKE_SA, from either address")
 
     office.withstands(None, attack)
 
