@@ -705,7 +705,9 @@ static bool is_configured(peer_cfg_t *cfg, child_cfg_t *child)
 	enumerator = cfg->create_child_cfg_enumerator(cfg);
 	while (!found && enumerator->enumerate(enumerator, &current))
 	{
-		found = child->equals(child, current);
+		/* charon keeps those that have not changed; to look into one that is being
+		 * replaced is not safe */
+		found = child == current;
 	}
 	enumerator->destroy(enumerator);
 	return found;
