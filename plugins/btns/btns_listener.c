@@ -705,9 +705,7 @@ static bool is_configured(peer_cfg_t *cfg, child_cfg_t *child)
 	enumerator = cfg->create_child_cfg_enumerator(cfg);
 	while (!found && enumerator->enumerate(enumerator, &current))
 	{
-		/* charon keeps those that have not changed; to look into one that is being
-		 * replaced is not safe */
-		found = child == current;
+		found = child->equals(child, current);
 	}
 	enumerator->destroy(enumerator);
 	return found;
