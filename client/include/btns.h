@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file btns.h
+ * Who is at the other end of a socket: what IPsec gives a connection, and channel bindings for it (RFC 5056).
+ *
+ *     btns_t *btns;
+ *     btns_channel_t *channel;
+ *     uint8_t binding[BTNS_BINDING_MAX];
+ *     size_t len = sizeof(binding);
+ *
+ *     if (btns_open(&btns, NULL) == BTNS_OK && btns_find(btns, fd, &channel) == BTNS_OK &&
+ *         btns_binding(channel, BTNS_ENDPOINTS, BTNS_BARE, binding, &len) == BTNS_OK)
+ *     {
+ *         ... give it to SASL or GSS-API, before anything confidential is sent ...
+ *     }
+ *
+ * Only a connection of the caller's own can be asked about: its descriptor is handed to the daemon, which reads the
+ * addresses and ports from the socket itself. A channel is what was so when it was found; it does not change.
+ *
+ * All functions may be called from any thread; there is no global state. Two threads may use one btns_t at a time, and one
+ * waits for the other. Functions return BTNS_OK or a value of btns_error_t and set no errno. Pointers that a function
+ * returns belong to the object they came from, unless it says otherwise.
+ */
+#ifndef BTNS_H_
+#define BTNS_H_
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define BTNS_API __attribute__((visibility("default")))
+#else
+#define BTNS_API
+#endif
+
+/** Version of this interface; what is added later raises the second number. */
+#define BTNS_API_MAJOR 1
+#define BTNS_API_MINOR 0
+
+/** Where the daemon listens unless charon.plugins.btns.socket says otherwise. */
+#define BTNS_DEFAULT_SOCKET "/run/btns.sock"
+
+typedef enum btns_error_t
+{
+	BTNS_OK = 0,
+	/** an argument is NULL or out of range */
+	BTNS_EINVAL,
+	/** out of memory */
+	BTNS_ENOMEM,
+	/** nothing listens there: charon does not run, or the socket is not enabled */
+	BTNS_ENODAEMON,
+	/** the user may not connect to the socket */
+	BTNS_EACCES,
+	/** the daemon has as many clients as it takes; try again later */
+	BTNS_EBUSY,
+	/** no answer in time, 5 seconds; or none that makes sense. The connection is closed, btns_open() makes a new one */
+	BTNS_EDAEMON,
+	/** the descriptor is no connected TCP or UDP socket (or SCTP, DCCP) over IPv4 or IPv6, or is of another network namespace */
+	BTNS_ESOCKET,
+	/** no SA protects the connection, see btns_channel_reason() */
+	BTNS_EUNPROTECTED,
+	/** several peers' SAs could take the connection's packets, see btns_channel_reason() */
+	BTNS_EAMBIGUOUS,
+	/** there is no such binding, or key, for this channel, see btns_binding_reason() */
+	BTNS_EUNAVAILABLE,
+	/** the buffer is too short; the length that is needed was set */
+	BTNS_ESPACE,
+} btns_error_t;
+
+/** A sentence for an error; static storage, never NULL. */
+BTNS_API const char *btns_strerror(int error);
+
+/** A connection to the daemon. */
+typedef struct btns_t btns_t;
+/** What was found for one socket. */
+typedef struct btns_channel_t btns_channel_t;
+
+/**
+ * Connect to the daemon.
+ *
+ * @param out	set to NULL on failure; to be closed with btns_close()
+ * @param path	its socket, NULL for BTNS_DEFAULT_SOCKET
+ */
+BTNS_API int btns_open(btns_t **out, const char *path);
+/** @param btns may be NULL */
+BTNS_API void btns_close(btns_t *btns);
+
+/**
+ * Find what protects a connected socket. That nothing does is an answer and no error here.
+ *
+ * @param fd	stays the caller's
+ * @param out	set to NULL on failure; to be freed with btns_channel_free(), also after btns_close()
+ */
+BTNS_API int btns_find(btns_t *btns, int fd, btns_channel_t **out);
+/** @param channel may be NULL */
+BTNS_API void btns_channel_free(btns_channel_t *channel);
+
+/** How one side proved who it is (RFC 7296 2.15, 2.16; RFC 5386; RFC 7619). */
+typedef enum btns_method_t
+{
+	BTNS_METHOD_UNKNOWN = 0,
+	/** by a key that nobody vouches for: a BTNS peer. It is the same key as long as the channel lasts, and no more is known */
+	BTNS_METHOD_BTNS,
+	/** by a certificate of a trusted CA */
+	BTNS_METHOD_CERTIFICATE,
+	/** by a public key that was configured */
+	BTNS_METHOD_PUBLIC_KEY,
+	/** by a shared secret */
+	BTNS_METHOD_PSK,
+	BTNS_METHOD_EAP,
+	/** not at all */
+	BTNS_METHOD_NULL,
+	/** by several rounds of different methods */
+	BTNS_METHOD_MULTIPLE,
+} btns_method_t;
+
+typedef enum btns_protection_t
+{
+	/** no SA takes the connection's packets */
+	BTNS_UNPROTECTED = 0,
+	/** one peer's SAs do */
+	BTNS_PROTECTED,
+	/** it cannot be told which of several peers' SAs do */
+	BTNS_AMBIGUOUS,
+} btns_protection_t;
+
+typedef enum btns_mode_t
+{
+	BTNS_MODE_NONE = 0,
+	BTNS_MODE_TRANSPORT,
+	BTNS_MODE_TUNNEL,
+	BTNS_MODE_BEET,
+} btns_mode_t;
+
+/** Longest identity or name of an algorithm in btns_info_t, with its NUL; longer ones are cut. */
+#define BTNS_TEXT_MAX 256
+#define BTNS_ALGORITHM_MAX 48
+/** SHA-256, octets. */
+#define BTNS_KEY_FINGERPRINT_LEN 32
+
+/**
+ * What is known of a channel. To be made with BTNS_INFO_INIT: `size` says which members the caller knows, and later
+ * versions add some at the end only.
+ */
+typedef struct btns_info_t
+{
+	/** sizeof(btns_info_t) of the caller */
+	size_t size;
+	btns_protection_t protection;
+	/** the SA encrypts; it protects integrity. 0 or 1 */
+	int confidentiality;
+	int integrity;
+	btns_mode_t mode;
+	/** strongSwan's names, e.g. "AES_GCM_16-128"; empty if there is none, as for integrity with AEAD */
+	char encryption_algorithm[BTNS_ALGORITHM_MAX];
+	char integrity_algorithm[BTNS_ALGORITHM_MAX];
+	/** how this host and the peer authenticated when the IKE_SA began */
+	btns_method_t local_method;
+	btns_method_t peer_method;
+	/** what the peer called itself, and what policy knows it by. Only the latter may be relied upon, as far as peer_method
+	 * goes. For a BTNS peer it is "btns:sha256:" and the fingerprint */
+	char asserted_id[BTNS_TEXT_MAX];
+	char authorized_id[BTNS_TEXT_MAX];
+	/** 1 if the fingerprint beside it is known */
+	int has_local_fingerprint;
+	int has_peer_fingerprint;
+	/** SHA-256 of the canonical SubjectPublicKeyInfo */
+	uint8_t local_fingerprint[BTNS_KEY_FINGERPRINT_LEN];
+	uint8_t peer_fingerprint[BTNS_KEY_FINGERPRINT_LEN];
+	/** the connection's own addresses and ports */
+	struct sockaddr_storage inner_local;
+	struct sockaddr_storage inner_peer;
+	/** those that ESP and IKE go between; family AF_UNSPEC unless protected */
+	struct sockaddr_storage outer_local;
+	struct sockaddr_storage outer_peer;
+	/** 1 if that side is behind a NAT, as far as IKE has found out */
+	int local_nat;
+	int peer_nat;
+	/** when the peer authenticated, seconds since 1970-01-01 UTC; rekeying does not change it. 0 if not known */
+	int64_t established;
+} btns_info_t;
+
+/** Initialiser of a btns_info_t. */
+#define BTNS_INFO_INIT {sizeof(btns_info_t)}
+
+/** Inquire about a channel. @param info made with BTNS_INFO_INIT */
+BTNS_API int btns_inquire(const btns_channel_t *channel, btns_info_t *info);
+/** Why a channel is unprotected or ambiguous, a sentence; empty if it is protected. The channel's. */
+BTNS_API const char *btns_channel_reason(const btns_channel_t *channel);
+
+/** Kinds of channel bindings (RFC 5056 2.1); docs/channel-bindings.md defines them. */
+typedef enum btns_binding_type_t
+{
+	/** ipsec-ikev2-endpoints-sha256: of the two keys, equal as long as they are */
+	BTNS_ENDPOINTS = 1,
+	/** ipsec-ikev2-unique-sha256: of this IKE_SA, gone with the next authentication */
+	BTNS_UNIQUE = 2,
+} btns_binding_type_t;
+
+typedef enum btns_binding_form_t
+{
+	/** the value alone: SCRAM, GS2, sasl_channel_binding_t.data */
+	BTNS_BARE = 1,
+	/** the type's name, a colon and the value: GSS-API application_data */
+	BTNS_PREFIXED = 2,
+} btns_binding_form_t;
+
+/** Octets of the longest binding in any form. */
+#define BTNS_BINDING_MAX 64
+
+/** Name of a type; static storage, NULL if there is no such type. */
+BTNS_API const char *btns_binding_name(btns_binding_type_t type);
+/**
+ * Which bindings a channel has, best for most uses first.
+ *
+ * @param types	at least `*count` elements
+ * @param count	set to how many there are
+ */
+BTNS_API int btns_binding_types(const btns_channel_t *channel, btns_binding_type_t *types, size_t *count);
+/**
+ * Get a binding. BTNS_EUNPROTECTED, BTNS_EAMBIGUOUS or BTNS_EUNAVAILABLE if there is none: then do not authenticate as if
+ * there were.
+ *
+ * @param len	size of the buffer; set to the octets of the binding, also with BTNS_ESPACE
+ */
+BTNS_API int btns_binding(const btns_channel_t *channel, btns_binding_type_t type, btns_binding_form_t form, uint8_t *out,
+						  size_t *len);
+/** Why there is no such binding, a sentence; empty if there is. The channel's. */
+BTNS_API const char *btns_binding_reason(const btns_channel_t *channel, btns_binding_type_t type);
+
+/**
+ * The peer's public key, for pinning: canonical SubjectPublicKeyInfo, DER.
+ *
+ * @param len	size of the buffer; set to the octets of the key, also with BTNS_ESPACE
+ */
+BTNS_API int btns_peer_key(const btns_channel_t *channel, uint8_t *out, size_t *len);
+
+/** What happened to a connection that is watched. */
+typedef enum btns_event_type_t
+{
+	/** it is protected as it was, but by other SAs, or with another unique binding: the peer has authenticated again */
+	BTNS_EVENT_RENEWED = 1,
+	/** no SA protects it any more */
+	BTNS_EVENT_UNPROTECTED,
+	/** it is protected, and was not */
+	BTNS_EVENT_PROTECTED,
+	/** somebody else is at the other end: another key, identity or method */
+	BTNS_EVENT_CHANGED,
+	/** the daemon is gone; nothing is watched any more */
+	BTNS_EVENT_CLOSED,
+} btns_event_type_t;
+
+typedef struct btns_event_t
+{
+	/** sizeof(btns_event_t) of the caller */
+	size_t size;
+	btns_event_type_t type;
+	/** of btns_watch() */
+	uint32_t watch;
+} btns_event_t;
+
+/** Initialiser of a btns_event_t. */
+#define BTNS_EVENT_INIT {sizeof(btns_event_t)}
+
+/**
+ * Hear of changes to a connection. The daemon keeps a copy of the descriptor until btns_unwatch() or btns_close(), so close
+ * the watch with the connection.
+ *
+ * @param out	what is there now, as from btns_find(); may be NULL
+ * @param watch	number that events have
+ */
+BTNS_API int btns_watch(btns_t *btns, int fd, btns_channel_t **out, uint32_t *watch);
+BTNS_API int btns_unwatch(btns_t *btns, uint32_t watch);
+/** Descriptor that is readable when btns_next_event() has something; for poll() and the like. The btns_t's: do not read. */
+BTNS_API int btns_event_fd(const btns_t *btns);
+/** Take the next event, without waiting. BTNS_EUNAVAILABLE if there is none. @param event made with BTNS_EVENT_INIT */
+BTNS_API int btns_next_event(btns_t *btns, btns_event_t *event);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BTNS_H_ */
