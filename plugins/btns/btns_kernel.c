@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 
 #include "btns_kernel.h"
+#include "btns_convert.h"
 #include "btns_spis.h"
 
+#include <threading/mutex.h>
 #include <threading/rwlock.h>
 
 /**
@@ -32,6 +34,29 @@ struct private_btns_kernel_t {
 						  kernel_ipsec_update_sa_t *data);
 	status_t (*del_sa)(kernel_interface_t *this, kernel_ipsec_sa_id_t *id,
 					   kernel_ipsec_del_sa_t *data);
+
+#ifndef BTNS_KERNEL_REFS_REQIDS
+	status_t (*alloc_reqid)(kernel_interface_t *this,
+							linked_list_t *local_ts, linked_list_t *remote_ts,
+							mark_t mark_in, mark_t mark_out, uint32_t if_id_in,
+							uint32_t if_id_out, sec_label_t *label,
+							uint32_t *reqid);
+	status_t (*release_reqid)(kernel_interface_t *this, uint32_t reqid,
+							  mark_t mark_in, mark_t mark_out,
+							  uint32_t if_id_in, uint32_t if_id_out,
+							  sec_label_t *label);
+
+	/**
+	 * Who has which reqid
+	 */
+	btns_reqids_t *reqids;
+
+	/**
+	 * Lock for reqids. Held across charon's own methods, which lock nothing but
+	 * their own table: between looking and taking nobody else may get a reqid.
+	 */
+	mutex_t *mutex;
+#endif
 
 	/**
 	 * Whose outbound SAs there are
@@ -73,15 +98,14 @@ static ike_sa_t *get_sa(identification_t **owner)
  * Wait for strangers to go before an authenticated peer's SA is installed, or
  * say why a stranger's is not.
  */
-static void prepare(ike_sa_t *ike_sa, bool refused)
+static void prepare(ike_sa_t *ike_sa, btns_reason_t refused)
 {
 	instance->lock->read_lock(instance->lock);
 	if (instance->worker)
 	{
 		if (refused)
 		{
-			instance->worker->reject(instance->worker, ike_sa,
-									 BTNS_REASON_CHILD_SPI);
+			instance->worker->reject(instance->worker, ike_sa, refused);
 		}
 		else
 		{
@@ -103,12 +127,12 @@ static status_t add_sa(kernel_interface_t *kernel, kernel_ipsec_sa_id_t *id,
 	ike_sa = get_sa(&owner);
 	if (ike_sa && !owner)
 	{
-		prepare(ike_sa, FALSE);
+		prepare(ike_sa, BTNS_REASON_NONE);
 	}
 	if (!data->inbound &&
 		!instance->spis->claim(instance->spis, id, owner))
 	{
-		prepare(ike_sa, TRUE);
+		prepare(ike_sa, BTNS_REASON_CHILD_SPI);
 		return FAILED;
 	}
 	return instance->add_sa(kernel, id, data);
@@ -146,6 +170,139 @@ static status_t del_sa(kernel_interface_t *kernel, kernel_ipsec_sa_id_t *id,
 	return instance->del_sa(kernel, id, data);
 }
 
+#ifndef BTNS_KERNEL_REFS_REQIDS
+
+/**
+ * Say who it is that gets or gives back a reqid in this thread.
+ *
+ * @param holder	set to who it is, valid as long as the IKE_SA is
+ * @return			its IKE_SA, NULL for a trap
+ */
+static ike_sa_t *get_holder(btns_reqid_holder_t *holder)
+{
+	identification_t *owner;
+	ike_sa_t *ike_sa;
+
+	memset(holder, 0, sizeof(*holder));
+	ike_sa = get_sa(&owner);
+	holder->kind = !ike_sa ? BTNS_HOLDER_TRAP
+				   : owner ? BTNS_HOLDER_STRANGER
+						   : BTNS_HOLDER_AUTHENTICATED;
+	if (owner)
+	{
+		holder->identity = btns_bytes(owner->get_encoding(owner));
+	}
+	return ike_sa;
+}
+
+/**
+ * TRUE if all traps that have a reqid, and there is one, are for the same kind
+ * of peers.
+ */
+static bool is_trap_for(uint32_t reqid, bool stranger)
+{
+	enumerator_t *enumerator;
+	child_sa_t *child_sa;
+	peer_cfg_t *cfg;
+	bool found = FALSE, same = TRUE;
+
+	enumerator = charon->traps->create_enumerator(charon->traps);
+	while (enumerator->enumerate(enumerator, &cfg, &child_sa))
+	{
+		if (child_sa->get_reqid(child_sa) == reqid)
+		{
+			found = TRUE;
+			same = same && btns_pad_is_flagged(cfg) == stranger;
+		}
+	}
+	enumerator->destroy(enumerator);
+	return found && same;
+}
+
+/**
+ * Stands in front of kernel_interface_t.alloc_reqid. Who wants a certain reqid
+ * but may not share it gets another one.
+ */
+static status_t alloc_reqid(kernel_interface_t *kernel,
+							linked_list_t *local_ts, linked_list_t *remote_ts,
+							mark_t mark_in, mark_t mark_out, uint32_t if_id_in,
+							uint32_t if_id_out, sec_label_t *label,
+							uint32_t *reqid)
+{
+	btns_reqid_holder_t holder;
+	ike_sa_t *ike_sa;
+	status_t status;
+	uint32_t wanted = *reqid;
+	bool own_trap = TRUE, shared = FALSE;
+
+	ike_sa = get_holder(&holder);
+	if (holder.kind == BTNS_HOLDER_AUTHENTICATED)
+	{	/* strangers that have to go may have the reqid of these selectors */
+		prepare(ike_sa, BTNS_REASON_NONE);
+	}
+	if (ike_sa && wanted)
+	{
+		own_trap = is_trap_for(wanted, holder.kind == BTNS_HOLDER_STRANGER);
+	}
+	instance->mutex->lock(instance->mutex);
+	if (ike_sa && wanted &&
+		!btns_reqids_may_share(instance->reqids, wanted, &holder, own_trap))
+	{
+		*reqid = 0;
+	}
+	status = instance->alloc_reqid(kernel, local_ts, remote_ts, mark_in,
+								   mark_out, if_id_in, if_id_out, label, reqid);
+	if (status == SUCCESS)
+	{
+		shared = holder.kind == BTNS_HOLDER_STRANGER &&
+				 !btns_reqids_may_share(instance->reqids, *reqid, &holder,
+										TRUE);
+		if (shared)
+		{
+			instance->release_reqid(kernel, *reqid, mark_in, mark_out,
+									if_id_in, if_id_out, label);
+			status = FAILED;
+		}
+		else
+		{
+			btns_reqids_take(instance->reqids, *reqid, &holder);
+		}
+	}
+	instance->mutex->unlock(instance->mutex);
+	if (shared)
+	{
+		prepare(ike_sa, BTNS_REASON_CHILD_REQID);
+	}
+	else if (wanted && status == SUCCESS && *reqid != wanted)
+	{
+		DBG1(DBG_CHD, "btns: reqid %u is somebody else's by now, the CHILD_SA "
+			 "gets %u", wanted, *reqid);
+	}
+	return status;
+}
+
+/**
+ * Stands in front of kernel_interface_t.release_reqid.
+ */
+static status_t release_reqid(kernel_interface_t *kernel, uint32_t reqid,
+							  mark_t mark_in, mark_t mark_out,
+							  uint32_t if_id_in, uint32_t if_id_out,
+							  sec_label_t *label)
+{
+	btns_reqid_holder_t holder;
+	status_t status;
+
+	get_holder(&holder);
+	instance->mutex->lock(instance->mutex);
+	status = instance->release_reqid(kernel, reqid, mark_in, mark_out,
+									 if_id_in, if_id_out, label);
+	btns_reqids_release(instance->reqids, reqid, &holder);
+	instance->mutex->unlock(instance->mutex);
+	return status;
+}
+
+#endif /* BTNS_KERNEL_REFS_REQIDS */
+
 /**
  * TRUE if all methods are still ours, so that nobody else calls them.
  */
@@ -153,6 +310,10 @@ static bool is_ours()
 {
 	return charon->kernel->add_sa == add_sa &&
 		   charon->kernel->update_sa == update_sa &&
+#ifndef BTNS_KERNEL_REFS_REQIDS
+		   charon->kernel->alloc_reqid == alloc_reqid &&
+		   charon->kernel->release_reqid == release_reqid &&
+#endif
 		   charon->kernel->del_sa == del_sa;
 }
 
@@ -167,6 +328,12 @@ METHOD(btns_kernel_t, destroy, void,
 		charon->kernel->add_sa = this->add_sa;
 		charon->kernel->update_sa = this->update_sa;
 		charon->kernel->del_sa = this->del_sa;
+#ifndef BTNS_KERNEL_REFS_REQIDS
+		charon->kernel->alloc_reqid = this->alloc_reqid;
+		charon->kernel->release_reqid = this->release_reqid;
+		btns_reqids_destroy(this->reqids);
+		this->mutex->destroy(this->mutex);
+#endif
 		instance = NULL;
 		this->spis->destroy(this->spis);
 		this->lock->destroy(this->lock);
@@ -193,6 +360,15 @@ btns_kernel_t *btns_kernel_create(btns_worker_t *worker)
 		.lock = rwlock_create(RWLOCK_TYPE_DEFAULT),
 	);
 	instance = this;
+#ifndef BTNS_KERNEL_REFS_REQIDS
+	/* without the table no stranger gets a CHILD_SA */
+	this->reqids = btns_reqids_create();
+	this->mutex = mutex_create(MUTEX_TYPE_DEFAULT);
+	this->alloc_reqid = charon->kernel->alloc_reqid;
+	this->release_reqid = charon->kernel->release_reqid;
+	charon->kernel->alloc_reqid = alloc_reqid;
+	charon->kernel->release_reqid = release_reqid;
+#endif
 	charon->kernel->add_sa = add_sa;
 	charon->kernel->update_sa = update_sa;
 	charon->kernel->del_sa = del_sa;

@@ -20,6 +20,11 @@ typedef struct btns_kernel_t btns_kernel_t;
  * What comes next in the same thread, and with no lock held, is the
  * installation of the first SA in the kernel: it waits here. That no SA of
  * somebody else is replaced or deleted is seen to here, too: see btns_spis_t.
+ *
+ * And that nobody shares a reqid with a stranger. Before 6.0, whoever rekeys or
+ * authenticates again asks for the reqid of the CHILD_SA that was, and charon
+ * grants it, whoever has got it in between. From 6.0 on charon keeps a reqid for
+ * who will ask for it.
  */
 struct btns_kernel_t {
 
@@ -30,8 +35,8 @@ struct btns_kernel_t {
 };
 
 /**
- * Create it, and put it in front of add_sa, update_sa and del_sa of
- * charon->kernel.
+ * Create it, and put it in front of add_sa, update_sa and del_sa, and
+ * where reqids are not kept of alloc_reqid and release_reqid, of charon->kernel.
  *
  * @param worker	worker, used until destroy
  */

@@ -11,6 +11,7 @@
 #include "core_state.h"
 #include "guard.h"
 #include "name_index.h"
+#include "reqids.h"
 
 struct btns_core_t
 {
@@ -27,6 +28,11 @@ struct btns_config_t
 struct btns_names_t
 {
 	btns::NameIndex index;
+};
+
+struct btns_reqids_t
+{
+	btns::Reqids reqids;
 };
 
 struct btns_evidence_t

@@ -3,7 +3,7 @@
 
 from harness import ikev2
 from harness.checks import NO_TS, REFUSED, connects, is_refused, is_stranger
-from harness.rogue import INFORMATIONAL
+from harness.rogue import IKE_SA_INIT, INFORMATIONAL
 from harness.victim import withstands
 
 
@@ -110,3 +110,32 @@ def test_the_daemon_is_killed(office):
     office.alice.swanctl("--terminate", "--ike", "work", "--force", check=False)
     office.alice_comes()
     office.victim.assert_untouched()
+
+
+def reqid(host, connection):
+    (child,) = host.sa(connection)["child-sas"].values()
+    return child["reqid"]
+
+
+def test_authenticating_again_while_alice_comes(office):
+    """The gateway authenticates Mallory again and breaks first, and Alice gets the reqid that became free: the two do not
+    share it, or packets to one would be sent in the SA of the other."""
+    office = office(options={"make_before_break": "no"})
+    office.mallory_comes()
+    office.rogue.shows((ikev2.SPKI, office.mallory.key.spki), response=True)
+    before = reqid(office.gateway, "strangers")
+    office.rogue.hears("slow", IKE_SA_INIT, response=False, times=2, lose=True)
+    office.gateway.swanctl("--rekey", "--ike", "strangers", "--reauth")
+    office.mallory.wait_until(lambda: office.rogue.applied("slow"), "IKE_SA_INIT is lost")
+    office.alice_comes()
+    if office.gateway.root.version() < (6,):  # from then on charon keeps it for Mallory
+        assert reqid(office.gateway, "alice") == before, "charon gave the reqid to nobody: this shows nothing"
+
+    def attack():
+        office.gateway.wait_until(
+            lambda: [sa for sa in office.gateway.sas() if sa["name"] == "strangers" and sa["child-sas"]],
+            "Mallory is back", 20)
+        assert reqid(office.gateway, "strangers") != reqid(office.gateway, "alice")
+
+    office.withstands(None, attack)
+    is_stranger(office.gateway, "strangers", office.mallory.key)

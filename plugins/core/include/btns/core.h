@@ -769,6 +769,44 @@ void btns_evidence_destroy(btns_evidence_t *evidence);
 /** What is known of a peer that is being refused; REFUSED if nothing is. */
 btns_status_t btns_sa_info(btns_core_t *core, uint32_t sa, btns_peer_info_t *out);
 
+/* ---- reqids: the numbers that tie policies to SAs in the kernel ---- */
+
+/** Whose CHILD_SAs have which reqid. Not thread-safe: asking for one and taking it are one step for the caller. */
+typedef struct btns_reqids_t btns_reqids_t;
+
+typedef enum btns_holder_t
+{
+	/** policies that wait for traffic, no peer's */
+	BTNS_HOLDER_TRAP = 0,
+	BTNS_HOLDER_AUTHENTICATED,
+	/** a BTNS peer */
+	BTNS_HOLDER_STRANGER,
+} btns_holder_t;
+
+typedef struct btns_reqid_holder_t
+{
+	btns_holder_t kind;
+	/** identity of a BTNS peer, else empty */
+	btns_bytes_t identity;
+} btns_reqid_holder_t;
+
+/** Owned by the caller. NULL if memory ran out. */
+btns_reqids_t *btns_reqids_create(void);
+/** @param reqids may be NULL */
+void btns_reqids_destroy(btns_reqids_t *reqids);
+/**
+ * May a CHILD_SA get this reqid, whoever has it already? A BTNS peer shares none with another peer.
+ *
+ * @param own_trap	if a trap has it, that is one of a connection of the same kind
+ * @return			FALSE on failure
+ */
+bool btns_reqids_may_share(const btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder,
+						   bool own_trap);
+/** A CHILD_SA or trap has it. On failure no BTNS peer shares a reqid any more. */
+btns_status_t btns_reqids_take(btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder);
+/** It was given back, once for each time that it was taken. */
+void btns_reqids_release(btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder);
+
 /** The strongSwan version in the rodata of an executable: the first NUL-delimited d.d.d[dr|rc]n; empty if none. */
 btns_status_t btns_find_version(btns_bytes_t image, char *out, size_t len);
 
