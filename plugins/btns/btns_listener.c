@@ -2,6 +2,7 @@
 
 #include "btns_listener.h"
 #include "btns_cert.h"
+#include "btns_children.h"
 #include "btns_convert.h"
 #include "btns_own_keys.h"
 
@@ -693,25 +694,6 @@ typedef struct {
 } described_t;
 
 /**
- * TRUE if a child configuration is still one of the connection's: a rekeyed
- * CHILD_SA keeps the one it came with.
- */
-static bool is_configured(peer_cfg_t *cfg, child_cfg_t *child)
-{
-	enumerator_t *enumerator;
-	child_cfg_t *current;
-	bool found = FALSE;
-
-	enumerator = cfg->create_child_cfg_enumerator(cfg);
-	while (!found && enumerator->enumerate(enumerator, &current))
-	{
-		found = child->equals(child, current);
-	}
-	enumerator->destroy(enumerator);
-	return found;
-}
-
-/**
  * Describe a CHILD_SA to the core.
  *
  * @return				FALSE if it has selectors that are no addresses
@@ -728,8 +710,9 @@ static bool describe_child(ike_sa_t *ike_sa, child_sa_t *child_sa,
 	this->remote = calloc(remote->get_count(remote) + 1, sizeof(btns_ts_t));
 	this->child.btns = btns_pad_is_flagged(cfg);
 	this->child.connection = cfg ? cfg->get_name(cfg) : "";
+	/* a rekeyed CHILD_SA keeps the configuration it came with */
 	this->child.unconfigured = this->child.btns &&
-					!is_configured(cfg, child_sa->get_config(child_sa));
+					!btns_has_child(cfg, child_sa->get_config(child_sa));
 	this->child.child = child_sa->get_unique_id(child_sa);
 	this->child.present = ike_sa->get_child_count(ike_sa);
 	ok = btns_ts_from_list(local, this->local, &this->child.local_count);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 
 #include "btns_pad.h"
+#include "btns_children.h"
 #include "btns_compat.h"
 #include "btns_convert.h"
 #include "btns_vouch.h"
@@ -125,6 +126,11 @@ struct private_btns_pad_t {
 	 * Where the ranges of virtual IP pools come from, NULL for nowhere
 	 */
 	btns_pools_t *pools;
+
+	/**
+	 * Protects child configurations from reloads
+	 */
+	btns_children_t *children;
 
 	/**
 	 * The view that the core knows, NULL before the first one
@@ -450,6 +456,8 @@ static view_t *view_create(private_btns_pad_t *this)
 		.flagged = array_create(0, 0),
 		.ref = 1,
 	);
+	/* while this enumerator is open no backend replaces children; their own one
+	 * begins to read before it has their lock */
 	enumerator = this->inner->create_peer_cfg_enumerator(this->inner, NULL,
 												NULL, NULL, NULL, IKE_ANY);
 	while (enumerator->enumerate(enumerator, &cfg))
@@ -459,19 +467,15 @@ static view_t *view_create(private_btns_pad_t *this)
 			.children = array_create(0, 0),
 		);
 		array_insert(view->entries, ARRAY_TAIL, current);
-	}
-	enumerator->destroy(enumerator);
-
-	for (i = 0; i < array_count(view->entries); i++)
-	{
-		array_get(view->entries, i, &current);
-		children = current->cfg->create_child_cfg_enumerator(current->cfg);
+		this->children->protect(this->children, cfg);
+		children = cfg->create_child_cfg_enumerator(cfg);
 		while (children->enumerate(children, &child))
 		{
 			array_insert(current->children, ARRAY_TAIL, child->get_ref(child));
 		}
 		children->destroy(children);
 	}
+	enumerator->destroy(enumerator);
 
 	this->mutex->lock(this->mutex);
 	for (i = 0; this->pools && i < array_count(view->entries); i++)
@@ -531,30 +535,8 @@ static bool same_addresses(addrs_t *a, addrs_t *b)
 }
 
 /**
- * TRUE if charon has just the peer configurations that a view has: as the view
- * holds references, equal pointers are the same configuration. Needs no memory
- * for each of them, since this is what most look-ups find.
- */
-static bool same_peer_cfgs(private_btns_pad_t *this, view_t *view)
-{
-	enumerator_t *enumerator;
-	entry_t *current;
-	peer_cfg_t *cfg;
-	bool same = TRUE;
-	int i = 0;
-
-	enumerator = this->inner->create_peer_cfg_enumerator(this->inner, NULL,
-												NULL, NULL, NULL, IKE_ANY);
-	while (same && enumerator->enumerate(enumerator, &cfg))
-	{
-		same = array_get(view->entries, i++, &current) && current->cfg == cfg;
-	}
-	enumerator->destroy(enumerator);
-	return same && i == array_count(view->entries);
-}
-
-/**
- * TRUE if a peer configuration still has the child configurations it had.
+ * TRUE if a peer configuration still has the child configurations it had. To be
+ * called while no backend can replace them.
  */
 static bool same_children(entry_t *entry)
 {
@@ -570,6 +552,31 @@ static bool same_children(entry_t *entry)
 	}
 	enumerator->destroy(enumerator);
 	return same && i == array_count(entry->children);
+}
+
+/**
+ * TRUE if charon has just the peer and child configurations that a view has: as
+ * the view holds references, equal pointers are the same configuration. Needs
+ * no memory for each of them, since this is what most look-ups find.
+ */
+static bool same_peer_cfgs(private_btns_pad_t *this, view_t *view)
+{
+	enumerator_t *enumerator;
+	entry_t *current;
+	peer_cfg_t *cfg;
+	bool same = TRUE;
+	int i = 0;
+
+	/* see view_create() */
+	enumerator = this->inner->create_peer_cfg_enumerator(this->inner, NULL,
+												NULL, NULL, NULL, IKE_ANY);
+	while (same && enumerator->enumerate(enumerator, &cfg))
+	{
+		same = array_get(view->entries, i++, &current) &&
+			   current->cfg == cfg && same_children(current);
+	}
+	enumerator->destroy(enumerator);
+	return same && i == array_count(view->entries);
 }
 
 /**
@@ -600,11 +607,6 @@ static bool is_current(private_btns_pad_t *this, view_t *view)
 	int i;
 
 	same = same_peer_cfgs(this, view);
-	for (i = 0; same && i < array_count(view->entries); i++)
-	{
-		array_get(view->entries, i, &current);
-		same = same_children(current);
-	}
 	this->mutex->lock(this->mutex);
 	for (i = 0; same && this->pools && i < array_count(view->entries); i++)
 	{
@@ -1291,8 +1293,17 @@ METHOD(btns_pad_t, set_pools, void,
 METHOD(btns_pad_t, destroy, void,
 	private_btns_pad_t *this)
 {
+	entry_t *entry;
+	int i;
+
 	DESTROY_IF(this->pools);
+	for (i = 0; this->view && i < array_count(this->view->entries); i++)
+	{
+		array_get(this->view->entries, i, &entry);
+		this->children->let_go(this->children, entry->cfg);
+	}
 	view_put(this->view);
+	this->children->destroy(this->children);
 	this->mutex->destroy(this->mutex);
 	free(this);
 }
@@ -1314,6 +1325,7 @@ btns_pad_t *btns_pad_create(btns_core_t *core, backend_manager_t *inner)
 		},
 		.core = core,
 		.inner = inner,
+		.children = btns_children_create(),
 		.mutex = mutex_create(MUTEX_TYPE_DEFAULT),
 	);
 	return &this->public;

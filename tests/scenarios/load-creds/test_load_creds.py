@@ -49,9 +49,10 @@ class Stranger(threading.Thread):
                 self.unanswered += 1
 
 
-def test_load_creds(world):
+def many_strangers(world, conf, reload, seconds=SECONDS):
+    """Load the gateway's configuration in a loop while strangers come: reload(right, count). Returns both hosts."""
     left = world.host("left", key="ed25519", start=False)
-    right = world.host("right", key="ed25519", options=OPTIONS, btns=BTNS, start=False)
+    right = world.host("right", conf=conf, key="ed25519", options=OPTIONS, btns=BTNS, start=False)
     for address in ADDRESSES:
         left.namespace.ip("addr", "add", f"{address}/24", "dev", "eth0")
     ca = world.keys.ca("Company CA")
@@ -60,16 +61,13 @@ def test_load_creds(world):
         right.add_file(f"x509/{count}.pem", ca.issue(world.keys.key("ed25519"), f"{count}.example.org"))
     world.start(right)
     strangers = [Stranger(world, left, right, address) for address in ADDRESSES]
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + seconds
     for stranger in strangers:
         stranger.until = until
         stranger.start()
     loops = 0
     while time.monotonic() < until:
-        # a command that is not answered in time raises TimeoutExpired
-        right.swanctl("--load-creds", "--noprompt", "--clear", timeout=DEADLINE)
-        if loops % 4 == 0:
-            right.swanctl("--load-conns", timeout=DEADLINE)
+        reload(right, loops)
         loops += 1
     for stranger in strangers:
         stranger.join(DEADLINE)
@@ -78,7 +76,25 @@ def test_load_creds(world):
     served = [stranger.served for stranger in strangers]
     assert min(served) >= 3, f"{served} served, {[stranger.unanswered for stranger in strangers]} without an answer"
     assert right.stats()["accepted"] >= sum(served)
+    return left, right
 
+
+def test_load_creds(world):
+    def reload(right, count):
+        # a command that is not answered in time raises TimeoutExpired
+        right.swanctl("--load-creds", "--noprompt", "--clear", timeout=DEADLINE)
+        if count % 4 == 0:
+            right.swanctl("--load-conns", timeout=DEADLINE)
+
+    left, right = many_strangers(world, None, reload)
     left.start()
     connects(left, "data")
     assert len([peer for peer in right.peers() if peer["fingerprint"] == left.key.fingerprint]) == 1
+
+
+def test_connections_are_reloaded_all_the_time(world):
+    """charon does not select a child for a stranger from a list that a reload is freeing: the more children, the longer
+    that takes."""
+    more = "".join(f"\t\t\tmore-{i} {{\n\t\t\t\tlocal_ts = 10.67.{i}.0/24\n\t\t\t}}\n" for i in range(60))
+    conf = world.conf("right").replace("children {\n", "children {\n" + more, 1)
+    many_strangers(world, conf, lambda right, count: right.swanctl("--load-conns", timeout=DEADLINE), 2 * SECONDS)

@@ -29,8 +29,6 @@ STRANGERS = "strangers"
 PEERS = {"left": (STRANGERS, 1), "fourth": (STRANGERS, 4), "third": (KNOWN, 3)}
 """Connections, and the last octets of the addresses on the wire. Each has a second one, larger by 10."""
 
-# When charon breaks before it makes, it gives the reqid back and then asks for it again, and takes it even if somebody
-# else has it by now: both then share it, and kernel-libipsec knows an outbound SA by its reqid alone.
 TIDY_OPTIONS = {**load.OPTIONS, "half_open_timeout": 5}
 
 
