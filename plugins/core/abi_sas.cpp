@@ -311,7 +311,13 @@ btns_status_t btns_sa_verified_key(btns_core_t *core, uint32_t sa, btns_key_t *o
 					 {
 						 return BTNS_STATUS_INVALID;
 					 }
-					 return copy_key(core->core.table.verified_key(sa), *out);
+					 const auto key = core->core.table.verified_key(sa);
+					 if (!key)
+					 {
+						 return BTNS_STATUS_REFUSED;
+					 }
+					 *out = key->to_abi();
+					 return BTNS_STATUS_OK;
 				 });
 }
 

@@ -142,6 +142,16 @@ btns_range_t to_abi(const Range &range)
 	return out;
 }
 
+btns_ts_t to_selector(const Range &range)
+{
+	btns_ts_t out{};
+	out.family = static_cast<uint8_t>(range.family);
+	out.to_port = UINT16_MAX;
+	write_value({range.family, range.first}, out.from);
+	write_value({range.family, range.last}, out.to);
+	return out;
+}
+
 Range prefix_of(const Address &address, unsigned length)
 {
 	const unsigned bits = bits_of(address.family);

@@ -62,6 +62,8 @@ Range host_range(const Address &address);
 
 btns_addr_t to_abi(const Address &address);
 btns_range_t to_abi(const Range &range);
+/** All protocols and ports. */
+btns_ts_t to_selector(const Range &range);
 
 /** The prefix of a length in bits that covers an address. */
 Range prefix_of(const Address &address, unsigned length);

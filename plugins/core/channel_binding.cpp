@@ -84,6 +84,20 @@ const char *unavailable_code(Unavailable why)
 		return "same-key";
 	case Unavailable::not_seen:
 		return "not-seen";
+	case Unavailable::ike_version:
+		return "ikev1";
+	case Unavailable::key_type:
+		return "key-type";
+	case Unavailable::auths:
+		return "auths";
+	case Unavailable::too_long:
+		return "too-long";
+	case Unavailable::intermediate:
+		return "intermediate";
+	case Unavailable::pending:
+		return "pending";
+	case Unavailable::prf:
+		return "prf";
 	}
 	return "unknown";
 }
@@ -104,6 +118,20 @@ const char *unavailable_text(Unavailable why)
 		return "both sides use the same key, so whoever has it could be in between; give each host a key of its own";
 	case Unavailable::not_seen:
 		return "the IKE_SA is older than the plugin; it will be available after a reauthentication";
+	case Unavailable::ike_version:
+		return "the IKE_SA is one of IKEv1, for which there are no bindings";
+	case Unavailable::key_type:
+		return "a side's key is of a type whose fingerprint is not defined";
+	case Unavailable::auths:
+		return "not both sides sent exactly one AUTH payload, as with EAP or several rounds";
+	case Unavailable::too_long:
+		return "the identities and AUTH payloads are too long to be kept";
+	case Unavailable::intermediate:
+		return "IKE_INTERMEDIATE exchanges were part of the authentication and could not be followed";
+	case Unavailable::pending:
+		return "the IKE_SA is just being authenticated";
+	case Unavailable::prf:
+		return "the pseudorandom function of the IKE_SA failed";
 	}
 	return "unknown";
 }

@@ -53,6 +53,20 @@ enum class Unavailable
 	same_key,
 	/** the beginning of the IKE_SA was not seen: it is older than the plugin */
 	not_seen,
+	/** IKEv1 has no AUTH payloads */
+	ike_version,
+	/** the key has no canonical form */
+	key_type,
+	/** a side sent no AUTH payload, or several */
+	auths,
+	/** identities or AUTH payloads were too long to be kept */
+	too_long,
+	/** IntAuth could not be had (RFC 9242 3.3.2) */
+	intermediate,
+	/** the IKE_SA is just being authenticated */
+	pending,
+	/** the IKE_SA's PRF could not be computed */
+	prf,
 };
 
 /** Code and sentence for people; static storage. */

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <unordered_set>
 
+#include "channel.h"
 #include "pad_config.h"
 #include "settings.h"
 #include "side_table.h"
@@ -43,6 +44,9 @@ public:
 		std::string name;
 		Finding finding;
 	};
+	/** What protects a flow, for applications and people. */
+	[[nodiscard]] const ChannelSource &channels() const { return table; }
+
 	/** Findings that were not returned before. */
 	std::vector<NamedFinding> new_findings();
 

@@ -5,11 +5,15 @@
  */
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "btns.h"
+#include "child_policy.h"
 #include "interval_index.h"
-#include "key.h"
+#include "key_info.h"
+#include "name_pool.h"
 
 namespace btns
 {
@@ -23,28 +27,57 @@ struct HoldingIndex
 	IntervalIndex<const Holding *> authenticated;
 };
 
-/** Ranges in the index for as long as this object lives. */
+/** What is known of a CHILD_SA beside its selectors. */
+struct ChildFacts
+{
+	/** charon's unique ID */
+	uint32_t child = 0;
+	/** of its policies, as configured; 0 if charon computes it */
+	uint32_t priority = 0;
+	/** when it was put here */
+	uint64_t order = 0;
+	Name name;
+	/** strongSwan's names, with sizes */
+	Name encryption_algorithm;
+	Name integrity_algorithm;
+	btns_mode_t mode = BTNS_MODE_NONE;
+	bool confidentiality = false;
+	bool integrity = false;
+	/** its policies take packets with a mark or of an interface only */
+	bool conditional = false;
+	/** it came up; else it is being installed */
+	bool up = false;
+};
+
+/** Addresses in the index for as long as this object lives. */
 class Holding
 {
 public:
-	struct Owner
+	/** Who, and what. */
+	struct Content
 	{
-		/** charon's unique ID */
+		/** charon's unique ID of the IKE_SA */
 		uint32_t sa;
-		/** the key of a stranger */
-		Fingerprint key{};
-		bool stranger = false;
+		/** of a stranger; NULL for an authenticated peer */
+		std::shared_ptr<const KeyInfo> key;
+		/** traffic selectors, remote ones first */
+		std::vector<btns_ts_t> selectors;
+		size_t remote_count;
+		/** NULL if it is no CHILD_SA's */
+		std::unique_ptr<ChildFacts> facts;
 	};
 
-	/** @param ranges	sorted, each once */
-	Holding(HoldingIndex &index, const Owner &owner, std::vector<Range> ranges)
-		: index_(owner.stranger ? index.strangers : index.authenticated), owner_(owner), ranges_(std::move(ranges))
+	Holding(HoldingIndex &index, Content content)
+		: index_(content.key ? index.strangers : index.authenticated), content_(std::move(content))
 	{
 		try
 		{
-			for (; inserted_ < ranges_.size(); inserted_++)
+			for (const btns_ts_t &ts : remote())
 			{
-				index_.insert(ranges_[inserted_], this);
+				if (const auto range = to_range(ts))
+				{
+					index_.insert(*range, this);
+				}
 			}
 		}
 		catch (...)
@@ -59,24 +92,42 @@ public:
 	Holding(Holding &&) = delete;
 	Holding &operator=(Holding &&) = delete;
 
-	[[nodiscard]] const Owner &owner() const { return owner_; }
-	[[nodiscard]] const std::vector<Range> &ranges() const { return ranges_; }
+	[[nodiscard]] uint32_t sa() const { return content_.sa; }
+	/** Is it a stranger's, and this key not its own? */
+	[[nodiscard]] bool is_another(const Fingerprint &key) const
+	{
+		return content_.key && content_.key->fingerprint() != key;
+	}
+	[[nodiscard]] std::span<const btns_ts_t> remote() const
+	{
+		return std::span(content_.selectors).first(content_.remote_count);
+	}
+	[[nodiscard]] std::span<const btns_ts_t> local() const
+	{
+		return std::span(content_.selectors).subspan(content_.remote_count);
+	}
+	/** Of the remote selectors; sorted, each once. */
+	[[nodiscard]] std::vector<Range> ranges() const { return address_ranges(remote()); }
+	/** NULL if it is no CHILD_SA's. */
+	[[nodiscard]] const ChildFacts *facts() const { return content_.facts.get(); }
 	/** The IKE_SA was rekeyed. */
-	void move_to(uint32_t sa) { owner_.sa = sa; }
+	void move_to(uint32_t sa) { content_.sa = sa; }
 
 private:
 	void release()
 	{
-		while (inserted_ > 0)
+		// what was not inserted, or twice, is not found
+		for (const btns_ts_t &ts : remote())
 		{
-			index_.remove(ranges_[--inserted_], this);
+			if (const auto range = to_range(ts))
+			{
+				index_.remove(*range, this);
+			}
 		}
 	}
 
 	IntervalIndex<const Holding *> &index_;
-	Owner owner_;
-	std::vector<Range> ranges_;
-	size_t inserted_ = 0;
+	Content content_;
 };
 
 } // namespace btns

@@ -17,18 +17,11 @@ namespace
 using Lock = std::lock_guard<std::mutex>;
 
 template <size_t size>
-void copy_text(const std::string &text, char (&out)[size])
+void copy_text(std::string_view text, char (&out)[size])
 {
 	const size_t length = std::min(text.size(), size - 1);
 	std::memcpy(out, text.data(), length);
 	out[length] = '\0';
-}
-
-Fingerprint fingerprint_of(const btns_key_t &key)
-{
-	Fingerprint out{};
-	std::ranges::copy(key.fingerprint, out.begin());
-	return out;
 }
 
 Caps peer_caps(const Settings &settings)
@@ -40,6 +33,12 @@ Caps half_open_caps(const Settings &settings)
 {
 	return {settings.max_half_open, settings.max_half_open_per_source, BTNS_REASON_HALF_OPEN,
 			BTNS_REASON_HALF_OPEN_PER_SOURCE};
+}
+
+/** Of IKE_SA_INIT. */
+Address source_address(const btns_addr_t &source)
+{
+	return to_address(source).value_or(Address{});
 }
 
 /** Seconds as milliseconds. */
@@ -67,23 +66,56 @@ const SideTable::Record *SideTable::find(uint32_t sa) const
 	return found == records_.end() ? nullptr : &found->second;
 }
 
+SideTable::Record &SideTable::make(uint32_t sa)
+{
+	const auto [found, made] = records_.try_emplace(sa);
+	if (made)
+	{
+		found->second.root.id = next_root_++;
+	}
+	return found->second;
+}
+
 void SideTable::forget_certs(Record &record)
 {
-	if (record.certs)
+	if (record.handshake && record.handshake->certs)
 	{
-		cert_bytes_ -= record.certs->bytes();
-		record.certs.reset();
+		cert_bytes_ -= record.handshake->certs->bytes();
+		record.handshake->certs.reset();
+	}
+}
+
+Handshake &SideTable::begin_handshake(Record &record)
+{
+	if (!record.handshake)
+	{
+		record.handshake = std::make_unique<Handshake>();
+	}
+	return *record.handshake;
+}
+
+/** Nothing of it is needed any more. */
+void SideTable::end_handshake(Record &record)
+{
+	forget_certs(record);
+	if (record.handshake)
+	{
+		body_bytes_ -= record.handshake->transcript.bytes();
+		record.handshake.reset();
 	}
 }
 
 /** The key may no longer be offered; the place is given back unless the peer has proven that the key is its own. */
 void SideTable::disarm(Record &record)
 {
-	record.armed = false;
+	if (record.handshake)
+	{
+		record.handshake->armed = false;
+	}
 	if (record.place && !record.verified)
 	{
-		admission_.give_back(*record.place);
-		record.place.reset();
+		admission_.give_back(source_address(record.source));
+		record.place = false;
 	}
 }
 
@@ -91,8 +123,8 @@ void SideTable::close_half_open(Record &record)
 {
 	if (record.half_open)
 	{
-		half_open_.give_back(*record.half_open);
-		record.half_open.reset();
+		half_open_.give_back(source_address(record.source));
+		record.half_open = false;
 	}
 }
 
@@ -103,35 +135,53 @@ btns_reason_t SideTable::check_room(const Record &record, const Settings &settin
 		return BTNS_REASON_NONE;
 	}
 	return record.too_late != BTNS_REASON_NONE ? record.too_late
-											   : admission_.check(*record.source, peer_caps(settings));
+											   : admission_.check(source_address(record.source), peer_caps(settings));
+}
+
+size_t SideTable::count_children(const Record &record)
+{
+	return static_cast<size_t>(
+		std::ranges::count_if(record.children, [](const auto &child) { return child->facts()->up; }));
 }
 
 bool SideTable::has_children(const Record &record)
 {
-	return std::ranges::any_of(record.children, [](const auto &child) { return child.second.up; });
+	return count_children(record) > 0;
+}
+
+const Holding *SideTable::find_child(const Record &record, uint32_t child)
+{
+	const auto found =
+		std::ranges::find_if(record.children, [child](const auto &held) { return held->facts()->child == child; });
+	return found == record.children.end() ? nullptr : found->get();
 }
 
 void SideTable::forget_message(Record &record)
 {
 	disarm(record);
 	forget_certs(record);
-	record.presented.reset();
-	record.has_message = false;
-	record.refusal = BTNS_REASON_NONE;
+	if (record.handshake)
+	{
+		record.handshake->presented.reset();
+		record.handshake->has_message = false;
+		record.handshake->refusal = BTNS_REASON_NONE;
+	}
 }
 
-btns_reason_t SideTable::check_source(const Record &record, const std::optional<Address> &now)
+btns_reason_t SideTable::check_source(const Record &record, const btns_addr_t &now)
 {
-	if (!record.source)
+	const auto source = to_address(record.source);
+	if (!source)
 	{
 		return BTNS_REASON_SA_UNKNOWN;
 	}
-	return now == record.source ? BTNS_REASON_NONE : BTNS_REASON_ADDRESS_CHANGED;
+	return to_address(now) == source ? BTNS_REASON_NONE : BTNS_REASON_ADDRESS_CHANGED;
 }
 
 bool SideTable::init(uint32_t sa, const btns_init_t &init, const Settings &settings)
 {
 	const auto address = to_address(init.source);
+	auto handshake = std::make_unique<Handshake>();
 	const Lock lock(mutex_);
 	Record *record = find(sa);
 	if (record == nullptr)
@@ -140,15 +190,24 @@ bool SideTable::init(uint32_t sa, const btns_init_t &init, const Settings &setti
 		{
 			return false;
 		}
-		record = &records_[sa];
+		record = &make(sa);
 	}
 	// charon starts over with the same unique ID: nothing about the peer holds any more. What is in the kernel does.
 	forget_certs(*record);
 	record->verified.reset();
 	disarm(*record);
 	close_half_open(*record);
+	if (init.role == BTNS_ROLE_INITIATOR && record->handshake)
+	{
+		// our request went before
+		handshake->transcript = std::move(record->handshake->transcript);
+	}
+	end_handshake(*record);
 	Record fresh;
-	fresh.source = address;
+	body_bytes_ += handshake->transcript.bytes();
+	fresh.handshake = std::move(handshake);
+	fresh.root.id = next_root_++;
+	fresh.source = init.source;
 	fresh.role = init.role;
 	fresh.endpoints.spi_i = init.spi_i;
 	fresh.endpoints.spi_r = init.spi_r;
@@ -158,12 +217,13 @@ bool SideTable::init(uint32_t sa, const btns_init_t &init, const Settings &setti
 		if (fresh.too_late == BTNS_REASON_NONE)
 		{
 			half_open_.take(*address);
-			fresh.half_open = address;
+			fresh.half_open = true;
 		}
 	}
 	fresh.children = std::move(record->children);
 	fresh.hosts = std::move(record->hosts);
 	*record = std::move(fresh);
+	changed();
 	return true;
 }
 
@@ -193,13 +253,15 @@ bool SideTable::message(uint32_t sa, const btns_auth_message_t &message)
 		return false;
 	}
 	forget_certs(*record);
-	record->has_message = true;
-	record->auth = message.auth;
-	record->auth_source = to_address(message.source);
-	record->another_follows = message.another_follows;
-	record->asserted_id = std::move(asserted_id);
-	record->certs = certs;
+	Handshake &handshake = begin_handshake(*record);
+	handshake.has_message = true;
+	handshake.auth = message.auth;
+	handshake.auth_source = message.source;
+	handshake.another_follows = message.another_follows;
+	handshake.certs = certs;
 	cert_bytes_ += certs->bytes();
+	record->asserted_id = std::move(asserted_id);
+	record->asserted_id.shrink_to_fit();
 	return true;
 }
 
@@ -216,7 +278,7 @@ btns_auth_t SideTable::auth(uint32_t sa) const
 {
 	const Lock lock(mutex_);
 	const Record *record = find(sa);
-	return record != nullptr && record->has_message ? record->auth : BTNS_AUTH_OTHER;
+	return has_message(record) ? record->handshake->auth : BTNS_AUTH_OTHER;
 }
 
 PresentedKey SideTable::key(uint32_t sa, const Settings &settings, KeyMeter &meter, int64_t now)
@@ -230,25 +292,25 @@ PresentedKey SideTable::key(uint32_t sa, const Settings &settings, KeyMeter &met
 		{
 			return {BTNS_STATUS_REFUSED, BTNS_REASON_SA_UNKNOWN, {}};
 		}
-		if (!record->has_message)
+		if (!has_message(record))
 		{
 			return {};
 		}
-		const btns_reason_t reason = check_source(*record, record->auth_source);
+		const btns_reason_t reason = check_source(*record, record->handshake->auth_source);
 		if (reason != BTNS_REASON_NONE)
 		{
 			return {BTNS_STATUS_REFUSED, reason, {}};
 		}
-		if (record->presented)
+		if (record->handshake->presented)
 		{
-			return *record->presented;
+			return *record->handshake->presented;
 		}
 		if (const btns_reason_t full = check_room(*record, settings); full != BTNS_REASON_NONE)
 		{
 			return {BTNS_STATUS_REFUSED, full, {}};
 		}
-		certs = record->certs;
-		source = *record->source;
+		certs = record->handshake->certs;
+		source = source_address(record->source);
 	}
 	if (!certs)
 	{
@@ -265,9 +327,9 @@ PresentedKey SideTable::key(uint32_t sa, const Settings &settings, KeyMeter &met
 	{
 		const Lock lock(mutex_);
 		Record *record = find(sa);
-		if (record != nullptr && record->certs == certs)
+		if (record != nullptr && record->handshake && record->handshake->certs == certs)
 		{
-			record->presented = found;
+			record->handshake->presented = found;
 		}
 	}
 	return *found;
@@ -277,14 +339,14 @@ std::shared_ptr<const CertPayloads> SideTable::certs(uint32_t sa) const
 {
 	const Lock lock(mutex_);
 	const Record *record = find(sa);
-	return record != nullptr ? record->certs : nullptr;
+	return record != nullptr && record->handshake ? record->handshake->certs : nullptr;
 }
 
 btns_reason_t SideTable::admissible(uint32_t sa, const Settings &settings, unsigned ike_sas) const
 {
 	const Lock lock(mutex_);
 	const Record *record = find(sa);
-	if (record == nullptr || !record->source)
+	if (record == nullptr || record->source.family == 0)
 	{
 		return BTNS_REASON_SA_UNKNOWN;
 	}
@@ -307,18 +369,19 @@ btns_reason_t SideTable::arm(uint32_t sa, btns_role_t role, const Settings &sett
 	{
 		return BTNS_REASON_MULTIPLE_ROUNDS;
 	}
-	if (!record->has_message || record->auth != BTNS_AUTH_SIGNATURE)
+	if (!has_message(record) || record->handshake->auth != BTNS_AUTH_SIGNATURE)
 	{
 		return BTNS_REASON_NOT_SIGNATURE;
 	}
-	btns_reason_t reason = check_source(*record, record->auth_source);
+	btns_reason_t reason = check_source(*record, record->handshake->auth_source);
 	if (reason != BTNS_REASON_NONE)
 	{
 		return reason;
 	}
-	if (!record->presented || record->presented->status != BTNS_STATUS_OK)
+	const auto &presented = record->handshake->presented;
+	if (!presented || presented->status != BTNS_STATUS_OK)
 	{
-		return record->presented ? record->presented->reason : BTNS_REASON_NO_KEY;
+		return presented ? presented->reason : BTNS_REASON_NO_KEY;
 	}
 	reason = check_room(*record, settings);
 	if (reason != BTNS_REASON_NONE)
@@ -327,11 +390,11 @@ btns_reason_t SideTable::arm(uint32_t sa, btns_role_t role, const Settings &sett
 	}
 	if (!record->place)
 	{
-		admission_.take(*record->source);
-		record->place = record->source;
+		admission_.take(source_address(record->source));
+		record->place = true;
 	}
 	record->role = role;
-	record->armed = true;
+	record->handshake->armed = true;
 	return BTNS_REASON_NONE;
 }
 
@@ -339,14 +402,14 @@ std::shared_ptr<const btns_key_t> SideTable::armed_key(uint32_t sa) const
 {
 	const Lock lock(mutex_);
 	const Record *record = find(sa);
-	if (record == nullptr || !record->armed || !record->presented)
+	if (!is_armed(record) || !record->handshake->presented)
 	{
 		return nullptr;
 	}
-	return {record->presented, &record->presented->key};
+	return {record->handshake->presented, &record->handshake->presented->key};
 }
 
-std::shared_ptr<const btns_key_t> SideTable::verified_key(uint32_t sa) const
+std::shared_ptr<const KeyInfo> SideTable::verified_key(uint32_t sa) const
 {
 	const Lock lock(mutex_);
 	const Record *record = find(sa);
@@ -369,26 +432,26 @@ btns_reason_t SideTable::check_grant(const Record *record, bool armed, const btn
 	{
 		return armed || facts.verified != nullptr ? BTNS_REASON_PEER_WITHOUT_FLAG : BTNS_REASON_NONE;
 	}
-	if (!armed || !record->presented)
+	if (!armed || !record->handshake->presented)
 	{
-		return record->has_message && record->auth != BTNS_AUTH_SIGNATURE ? BTNS_REASON_NOT_SIGNATURE
-																		  : BTNS_REASON_FLAG_WITHOUT_PEER;
+		return has_message(record) && record->handshake->auth != BTNS_AUTH_SIGNATURE ? BTNS_REASON_NOT_SIGNATURE
+																					 : BTNS_REASON_FLAG_WITHOUT_PEER;
 	}
-	if (facts.rounds_done > 0 || record->another_follows)
+	if (facts.rounds_done > 0 || record->handshake->another_follows)
 	{
 		return BTNS_REASON_MULTIPLE_ROUNDS;
 	}
-	if (!facts.pubkey || !is_key(record->presented->key, facts.verified))
+	const btns_key_t &key = record->handshake->presented->key;
+	if (!facts.pubkey || !is_key(key, facts.verified))
 	{
 		return BTNS_REASON_NOT_VERIFIED;
 	}
-	const btns_reason_t reason = check_source(*record, to_address(facts.source));
+	const btns_reason_t reason = check_source(*record, facts.source);
 	if (reason != BTNS_REASON_NONE)
 	{
 		return reason;
 	}
-	return pad.admits(facts.connection, facts.flag, record->presented->key.fingerprint) ? BTNS_REASON_NONE
-																						: BTNS_REASON_ENTRY_UNUSABLE;
+	return pad.admits(facts.connection, facts.flag, key.fingerprint) ? BTNS_REASON_NONE : BTNS_REASON_ENTRY_UNUSABLE;
 }
 
 btns_reason_t SideTable::check_final(const Record *record, const btns_authorize_t &facts, const PadConfig &pad)
@@ -407,18 +470,17 @@ btns_reason_t SideTable::check_final(const Record *record, const btns_authorize_
 		return BTNS_REASON_IDENTITY_NOT_COERCED;
 	}
 	// charon may have gone on to its next candidate
-	return pad.admits(facts.connection, facts.flag, record->verified->fingerprint) ? BTNS_REASON_NONE
-																				   : BTNS_REASON_ENTRY_UNUSABLE;
+	return pad.admits(facts.connection, facts.flag, record->verified->fingerprint()) ? BTNS_REASON_NONE
+																					 : BTNS_REASON_ENTRY_UNUSABLE;
 }
 
 btns_grant_t SideTable::authorize(uint32_t sa, const btns_authorize_t &facts, const PadConfig &pad)
 {
 	btns_grant_t grant{};
-	std::string connection(facts.connection);
 
 	const Lock lock(mutex_);
 	Record *record = find(sa);
-	const bool armed = record != nullptr && record->armed;
+	const bool armed = is_armed(record);
 	if (facts.reserved_name)
 	{
 		grant.reason = BTNS_REASON_RESERVED_NAME;
@@ -431,13 +493,14 @@ btns_grant_t SideTable::authorize(uint32_t sa, const btns_authorize_t &facts, co
 	grant.btns = grant.allowed && facts.flag != BTNS_FLAG_NONE;
 	if (grant.btns)
 	{
+		Name connection = names_.get(facts.connection);
 		if (!facts.final)
 		{
-			record->verified = {record->presented, &record->presented->key};
+			record->verified = std::make_shared<const KeyInfo>(record->handshake->presented->key);
 		}
 		record->flag = facts.flag;
 		record->connection = std::move(connection);
-		grant.key = *record->verified;
+		grant.key = record->verified->to_abi();
 	}
 	if (record != nullptr)
 	{
@@ -459,7 +522,7 @@ bool SideTable::abandon(uint32_t sa)
 	{
 		return false;
 	}
-	const bool stranger = record->armed || record->verified;
+	const bool stranger = is_armed(record) || record->verified;
 	disarm(*record);
 	forget_certs(*record);
 	return stranger;
@@ -506,15 +569,27 @@ void SideTable::rekey(uint32_t from, uint32_t to)
 	{
 		return;
 	}
-	Record &next = records_[to];
+	Record &next = make(to);
 	// everything that can fail is done before anything is moved
-	std::string connection = old->connection;
 	std::string asserted_id = old->asserted_id;
+	next.children.reserve(next.children.size() + old->children.size());
+	close_half_open(next);
+	if (next.place)
+	{
+		admission_.give_back(source_address(next.source));
+	}
+	end_handshake(next);
+	next.place = std::exchange(old->place, false);
 	next.source = old->source;
 	next.role = old->role;
 	next.flag = old->flag;
-	next.connection = std::move(connection);
+	next.connection = old->connection;
 	next.asserted_id = std::move(asserted_id);
+	next.root = old->root;
+	next.local_port = old->local_port;
+	next.remote_port = old->remote_port;
+	next.local_nat = old->local_nat;
+	next.remote_nat = old->remote_nat;
 	next.verified = old->verified;
 	next.established = old->established;
 	next.endpoints = old->endpoints;
@@ -524,23 +599,19 @@ void SideTable::rekey(uint32_t from, uint32_t to)
 	next.had_children = old->had_children;
 	next.begun = old->begun;
 	next.active = old->active;
-	close_half_open(next);
-	if (next.place)
+	for (auto &child : old->children)
 	{
-		admission_.give_back(*next.place);
+		child->move_to(to);
+		next.children.push_back(std::move(child));
 	}
-	next.place = std::exchange(old->place, std::nullopt);
-	next.children.merge(old->children);
-	for (auto &[id, child] : next.children)
-	{
-		child.remote->move_to(to);
-	}
+	old->children.clear();
 	if (old->hosts)
 	{
 		next.hosts = std::move(old->hosts);
 		next.hosts->move_to(to);
 	}
 	old->superseded = true;
+	changed();
 }
 
 bool SideTable::up(uint32_t sa, const Endpoints &endpoints)
@@ -555,6 +626,7 @@ bool SideTable::up(uint32_t sa, const Endpoints &endpoints)
 	record->endpoints = endpoints;
 	record->endpoints.since = since;
 	record->established = true;
+	changed();
 	return true;
 }
 
@@ -567,11 +639,12 @@ void SideTable::drop(uint32_t sa)
 		return;
 	}
 	Record &record = found->second;
-	forget_certs(record);
 	record.verified.reset();
 	disarm(record);
 	close_half_open(record);
+	end_handshake(record);
 	records_.erase(found);
+	changed();
 }
 
 bool SideTable::is_reserved(const Range &range, const Context &context) const
@@ -586,13 +659,13 @@ bool SideTable::has_too_many(const Record &record, const btns_child_t &child, co
 {
 	size_t others = 0;
 	size_t different = 0;
-	for (const auto &[id, other] : record.children)
+	for (const auto &other : record.children)
 	{
 		// what is only being installed is counted when it comes up
-		if (id != child.child && other.up)
+		if (other->facts()->child != child.child && other->facts()->up)
 		{
 			others++;
-			different += other.remote->ranges() != remote ? 1 : 0;
+			different += other->ranges() != remote ? 1 : 0;
 		}
 	}
 	return different >= max || others >= 2 * size_t{max} || child.present > 2 * size_t{max};
@@ -604,13 +677,13 @@ bool SideTable::has_too_many(const Record &record, const btns_child_t &child, co
  */
 bool SideTable::keeps_selectors(const Record &record, const btns_child_t &child, const std::vector<Range> &remote)
 {
-	if (const auto old = record.children.find(child.rekeys); old != record.children.end())
+	if (const Holding *old = find_child(record, child.rekeys))
 	{
-		return old->second.remote->ranges() == remote;
+		return old->ranges() == remote;
 	}
 	// both sides rekeyed it at the same time
 	return std::ranges::any_of(record.children, [&](const auto &other)
-							   { return other.second.up && other.second.remote->ranges() == remote; });
+							   { return other->facts()->up && other->ranges() == remote; });
 }
 
 btns_reason_t SideTable::check_child(const Record *record, const btns_child_t &child, const std::vector<Range> &remote,
@@ -641,14 +714,14 @@ btns_reason_t SideTable::check_child(const Record *record, const btns_child_t &c
 	{
 		return BTNS_REASON_CHILD_RESERVED;
 	}
-	const Fingerprint own = fingerprint_of(*record->verified);
+	const Fingerprint &own = record->verified->fingerprint();
 	for (const Range &range : remote)
 	{
 		bool held = false;
 		if (!is_own_host(range, {child.hosts, child.host_count}))
 		{
 			index_.strangers.for_each_overlap(range, [&](const Range &, const Holding *holding)
-											  { return !(held = holding->owner().key != own); });
+											  { return !(held = holding->is_another(own)); });
 		}
 		if (held)
 		{
@@ -671,7 +744,7 @@ std::vector<Eviction> SideTable::overlapping_strangers(const std::vector<Range> 
 		index_.strangers.for_each_overlap(range,
 										  [&](const Range &, const Holding *holding)
 										  {
-											  sas.insert(holding->owner().sa);
+											  sas.insert(holding->sa());
 											  return true;
 										  });
 	}
@@ -683,33 +756,56 @@ std::vector<Eviction> SideTable::overlapping_strangers(const std::vector<Range> 
 	return evictions;
 }
 
-void SideTable::store_child(uint32_t sa, Record &record, const btns_child_t &child, std::vector<Range> remote, bool up)
+void SideTable::store_child(uint32_t sa, Record &record, const btns_child_t &child, bool up)
 {
-	Holding::Owner owner{sa, {}, child.btns};
-	if (child.btns)
+	const auto text = [](const char *name) { return std::string_view(name != nullptr ? name : ""); };
+	auto facts = std::make_unique<ChildFacts>();
+	facts->child = child.child;
+	facts->priority = child.priority;
+	facts->order = next_order_++;
+	facts->name = names_.get(text(child.name));
+	facts->encryption_algorithm = names_.get(text(child.encryption_algorithm));
+	facts->integrity_algorithm = names_.get(text(child.integrity_algorithm));
+	facts->mode = child.mode;
+	facts->confidentiality = child.confidentiality;
+	facts->integrity = child.integrity;
+	facts->conditional = child.conditional;
+	facts->up = up;
+
+	std::vector<btns_ts_t> selectors;
+	selectors.reserve(child.remote_count + child.local_count);
+	selectors.insert(selectors.end(), child.remote, child.remote + child.remote_count);
+	selectors.insert(selectors.end(), child.local, child.local + child.local_count);
+	auto holding = std::make_unique<Holding>(
+		index_, Holding::Content{sa, child.btns ? record.verified : nullptr, std::move(selectors), child.remote_count,
+								 std::move(facts)});
+	const auto same = [&](const auto &held) { return held->facts()->child == child.child; };
+	if (const auto old = std::ranges::find_if(record.children, same); old != record.children.end())
 	{
-		owner.key = fingerprint_of(*record.verified);
+		*old = std::move(holding);
 	}
-	auto holding = std::make_unique<Holding>(index_, owner, std::move(remote));
-	record.children[child.child] = {std::move(holding), up, next_order_++};
+	else
+	{
+		record.children.reserve(record.children.size() + 1);
+		record.children.push_back(std::move(holding));
+	}
+	changed();
 
 	// one that never came up and was never reported down
 	size_t pending = 0;
-	auto oldest = record.children.end();
-	for (auto it = record.children.begin(); it != record.children.end(); ++it)
+	const ChildFacts *oldest = nullptr;
+	for (const auto &held : record.children)
 	{
-		if (!it->second.up)
+		const ChildFacts *facts_of = held->facts();
+		if (!facts_of->up)
 		{
 			pending++;
-			if (oldest == record.children.end() || it->second.order < oldest->second.order)
-			{
-				oldest = it;
-			}
+			oldest = oldest == nullptr || facts_of->order < oldest->order ? facts_of : oldest;
 		}
 	}
 	if (pending > pending_max)
 	{
-		record.children.erase(oldest);
+		std::erase_if(record.children, [oldest](const auto &held) { return held->facts() == oldest; });
 	}
 }
 
@@ -717,7 +813,7 @@ ChildVerdict SideTable::decide_child(uint32_t sa, const btns_child_t &child, con
 									 bool up)
 {
 	ChildVerdict verdict;
-	std::vector<Range> remote = address_ranges({child.remote, child.remote_count});
+	const std::vector<Range> remote = address_ranges({child.remote, child.remote_count});
 
 	const Lock lock(mutex_);
 	Record *record = find(sa);
@@ -726,7 +822,7 @@ ChildVerdict SideTable::decide_child(uint32_t sa, const btns_child_t &child, con
 		verdict.reason = check_child(record, child, remote, context);
 		if (verdict.reason == BTNS_REASON_NONE && store)
 		{
-			store_child(sa, *record, child, std::move(remote), up);
+			store_child(sa, *record, child, up);
 		}
 		return verdict;
 	}
@@ -735,7 +831,7 @@ ChildVerdict SideTable::decide_child(uint32_t sa, const btns_child_t &child, con
 	{
 		try
 		{
-			store_child(sa, record != nullptr ? *record : records_[sa], child, std::move(remote), up);
+			store_child(sa, record != nullptr ? *record : make(sa), child, up);
 		}
 		catch (const std::bad_alloc &)
 		{
@@ -760,7 +856,8 @@ void SideTable::child_down(uint32_t sa, uint32_t child)
 	const Lock lock(mutex_);
 	if (Record *record = find(sa))
 	{
-		record->children.erase(child);
+		std::erase_if(record->children, [child](const auto &held) { return held->facts()->child == child; });
+		changed();
 	}
 }
 
@@ -776,7 +873,14 @@ std::optional<std::vector<Eviction>> SideTable::holds(uint32_t sa, std::vector<R
 		return std::nullopt;
 	}
 	auto evictions = overlapping_strangers(ranges);
-	records_[sa].hosts = std::make_unique<Holding>(index_, Holding::Owner{sa, {}, false}, std::move(ranges));
+	std::vector<btns_ts_t> selectors;
+	selectors.reserve(ranges.size());
+	for (const Range &range : ranges)
+	{
+		selectors.push_back(to_selector(range));
+	}
+	make(sa).hosts = std::make_unique<Holding>(index_,
+											   Holding::Content{sa, nullptr, std::move(selectors), ranges.size(), {}});
 	return evictions;
 }
 
@@ -796,7 +900,7 @@ std::vector<Eviction> SideTable::audit(const Context &context) const
 		{
 			continue;
 		}
-		if (!context.pad.admits(record.connection, record.flag, record.verified->fingerprint))
+		if (!context.pad.admits(text_of(record.connection), record.flag, record.verified->fingerprint()))
 		{
 			evictions.push_back({sa, BTNS_REASON_UNCONFIGURED});
 			continue;
@@ -805,7 +909,7 @@ std::vector<Eviction> SideTable::audit(const Context &context) const
 			std::ranges::any_of(record.children,
 								[&](const auto &child)
 								{
-									return std::ranges::any_of(child.second.remote->ranges(), [&](const Range &range)
+									return std::ranges::any_of(child->ranges(), [&](const Range &range)
 															   { return is_reserved(range, context); });
 								});
 		if (overlaps)
@@ -894,8 +998,8 @@ std::vector<Eviction> SideTable::shed(const Settings &settings, int64_t now, uns
 			const int rank = ours ? 3 : (has_children(record) ? 2 : 1);
 			candidates.push_back({rank, record.active, {sa, BTNS_REASON_SHED}});
 		}
-		else if (record.role == BTNS_ROLE_RESPONDER && record.source && !record.has_message && !record.verified &&
-				 !record.established && !record.hosts && record.children.empty() && record.seen &&
+		else if (record.role == BTNS_ROLE_RESPONDER && record.source.family != 0 && record.handshake &&
+				 !record.handshake->has_message && !record.verified && !record.established && !record.hosts && record.children.empty() && record.seen &&
 				 now - record.begun >= half_open_grace)
 		{
 			candidates.push_back({0, record.begun, {sa, BTNS_REASON_SHED_HALF_OPEN}});
@@ -916,9 +1020,9 @@ void SideTable::refuse(uint32_t sa, btns_reason_t reason)
 {
 	const Lock lock(mutex_);
 	Record *record = find(sa);
-	if (record != nullptr && record->refusal == BTNS_REASON_NONE)
+	if (record != nullptr && record->handshake && record->handshake->refusal == BTNS_REASON_NONE)
 	{
-		record->refusal = reason;
+		record->handshake->refusal = reason;
 	}
 }
 
@@ -926,20 +1030,21 @@ btns_reason_t SideTable::take_refusal(uint32_t sa, bool flagged)
 {
 	const Lock lock(mutex_);
 	Record *record = find(sa);
-	if (record == nullptr)
+	if (record == nullptr || !record->handshake)
 	{
 		return BTNS_REASON_NONE;
 	}
-	const btns_reason_t reason = std::exchange(record->refusal, BTNS_REASON_NONE);
+	Handshake &handshake = *record->handshake;
+	const btns_reason_t reason = std::exchange(handshake.refusal, BTNS_REASON_NONE);
 	if (reason != BTNS_REASON_NONE)
 	{
 		return reason;
 	}
-	if (flagged && record->has_message && !record->verified && record->auth != BTNS_AUTH_SIGNATURE)
+	if (flagged && handshake.has_message && !record->verified && handshake.auth != BTNS_AUTH_SIGNATURE)
 	{
 		return BTNS_REASON_NOT_SIGNATURE;
 	}
-	if (!record->armed && (record->verified || !record->certs || !record->certs->has_bare_key()))
+	if (!handshake.armed && (record->verified || !handshake.certs || !handshake.certs->has_bare_key()))
 	{
 		return BTNS_REASON_NONE;
 	}
@@ -955,24 +1060,23 @@ void SideTable::show(uint32_t sa, const Record &record, btns_peer_info_t &out) c
 	out.local = record.endpoints.local;
 	out.remote = record.endpoints.remote;
 	out.since = record.endpoints.since;
-	if (!record.established && record.source)
+	if (!record.established && record.source.family != 0)
 	{
-		out.remote = to_abi(*record.source);
+		out.remote = record.source;
 	}
 	out.established = record.established;
 	out.role = record.role;
 	if (record.verified)
 	{
-		out.key = *record.verified;
+		out.key = record.verified->to_abi();
 	}
-	else if (record.presented && record.presented->status == BTNS_STATUS_OK)
+	else if (record.handshake && record.handshake->presented && record.handshake->presented->status == BTNS_STATUS_OK)
 	{
-		out.key = record.presented->key;
+		out.key = record.handshake->presented->key;
 	}
-	copy_text(record.connection, out.connection);
+	copy_text(text_of(record.connection), out.connection);
 	copy_text(record.asserted_id, out.asserted_id);
-	out.children =
-		static_cast<size_t>(std::ranges::count_if(record.children, [](const auto &child) { return child.second.up; }));
+	out.children = count_children(record);
 }
 
 bool SideTable::info(uint32_t sa, btns_peer_info_t &out) const
@@ -1010,8 +1114,7 @@ SideTable::Counts SideTable::counts() const
 		if (is_peer(record))
 		{
 			counts.peers++;
-			counts.children += static_cast<size_t>(
-				std::ranges::count_if(record.children, [](const auto &child) { return child.second.up; }));
+			counts.children += count_children(record);
 		}
 	}
 	return counts;

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,8 @@
 #include <vector>
 
 #include "admission.h"
+#include "channel.h"
+#include "handshake.h"
 #include "holdings.h"
 #include "pad_config.h"
 #include "presented_key.h"
@@ -51,6 +54,19 @@ struct Endpoints
 	int64_t since = 0;
 };
 
+/** A policy of charon's shunts: bypass or discard. */
+struct Shunt
+{
+	std::vector<btns_ts_t> local;
+	std::vector<btns_ts_t> remote;
+	/** as configured, 0 if charon computes it */
+	uint32_t priority = 0;
+	/** bypass; else discard */
+	bool pass = false;
+
+	bool operator==(const Shunt &other) const;
+};
+
 struct Eviction
 {
 	uint32_t sa;
@@ -66,7 +82,7 @@ struct ChildVerdict
 	bool not_indexed = false;
 };
 
-class SideTable
+class SideTable : public ChannelSource
 {
 public:
 	/** FALSE if the table is full. */
@@ -85,7 +101,7 @@ public:
 	/** NULL if it is not armed. */
 	[[nodiscard]] std::shared_ptr<const btns_key_t> armed_key(uint32_t sa) const;
 	/** NULL if it is no BTNS peer's. */
-	[[nodiscard]] std::shared_ptr<const btns_key_t> verified_key(uint32_t sa) const;
+	[[nodiscard]] std::shared_ptr<const KeyInfo> verified_key(uint32_t sa) const;
 	btns_grant_t authorize(uint32_t sa, const btns_authorize_t &facts, const PadConfig &pad);
 	/** Disarm after a failure. TRUE if the peer was armed or is a BTNS peer. */
 	bool abandon(uint32_t sa);
@@ -122,6 +138,29 @@ public:
 
 	void refuse(uint32_t sa, btns_reason_t reason);
 	btns_reason_t take_refusal(uint32_t sa, bool flagged);
+	/* channels, in channels.cpp */
+
+	/** An IKE_SA_INIT message, as it is on the wire; a request begins the transcript anew. */
+	void real_message(uint32_t sa, bool request, Bytes octets);
+	/** IntAuth of RFC 9242 3.3.2 is part of the transcript; empty if it could not be had. */
+	void int_auth(uint32_t sa, Bytes octets);
+	/** Bodies of the payloads of an IKE_AUTH message. */
+	void auth_bodies(uint32_t sa, bool request, const btns_body_t *id, const btns_body_t *auth);
+	/** How the IKE_SA was authenticated: the root of a chain of rekeyings. */
+	void root(uint32_t sa, const btns_root_t &root);
+	/** Seed of the unique binding, once; nothing if there will be none. */
+	std::optional<std::vector<uint8_t>> take_seed(uint32_t sa);
+	/** The unique binding; nothing if it cannot be computed. */
+	void unique(uint32_t sa, const std::optional<Binding> &value);
+	void outer(uint32_t sa, const btns_outer_t &outer);
+	void shunts(std::vector<Shunt> shunts);
+
+	[[nodiscard]] ChannelAnswer find(const Flow &flow) const override;
+	/** The channel of an IKE_SA, without a CHILD_SA; or of the CHILD_SA with a unique ID. */
+	[[nodiscard]] ChannelAnswer of_sa(uint32_t sa) const;
+	[[nodiscard]] ChannelAnswer of_child(uint32_t child) const;
+	[[nodiscard]] uint64_t generation() const override { return generation_.load(std::memory_order_acquire); }
+
 	/** What is known of an IKE_SA; FALSE if nothing is. */
 	bool info(uint32_t sa, btns_peer_info_t &out) const;
 	/** BTNS peers by ascending unique ID. */
@@ -138,62 +177,87 @@ public:
 	[[nodiscard]] Counts counts() const;
 
 private:
-	struct Child
+	/** The first of a chain of rekeyings, and how it was authenticated. */
+	struct Root
 	{
-		std::unique_ptr<Holding> remote;
-		/** it came up; else it is being installed */
-		bool up = false;
-		/** when it was put here, for pending ones */
-		uint64_t order = 0;
+		/** no two have the same */
+		uint64_t id = 0;
+		/** NULL if it is the asserted one, or follows from the key of a BTNS peer */
+		Name authorized_id;
+		std::shared_ptr<const KeyInfo> local_key;
+		/** a BTNS peer's is Record::verified */
+		std::shared_ptr<const KeyInfo> peer_key;
+		/** seconds since the epoch */
+		int64_t established = 0;
+		Binding unique{};
+		/** why there is no unique binding */
+		Unavailable why = Unavailable::not_seen;
+		uint8_t ike_version = 0;
+		uint8_t local_method = BTNS_METHOD_UNKNOWN;
+		uint8_t peer_method = BTNS_METHOD_UNKNOWN;
+		uint8_t local_rounds = 0;
+		uint8_t peer_rounds = 0;
 	};
 
 	struct Record
 	{
-		/** of IKE_SA_INIT */
-		std::optional<Address> source;
-		/** counted as half-open */
-		std::optional<Address> half_open;
-		/** there were too many half-open ones when it began: it can be no stranger */
-		btns_reason_t too_late = BTNS_REASON_NONE;
-
-		/* the IKE_AUTH message last seen */
-		bool has_message = false;
-		btns_auth_t auth = BTNS_AUTH_OTHER;
-		std::optional<Address> auth_source;
-		bool another_follows = false;
-		std::string asserted_id;
-		std::shared_ptr<const CertPayloads> certs;
-		/** once the key was looked for */
-		std::shared_ptr<const PresentedKey> presented;
-		btns_reason_t refusal = BTNS_REASON_NONE;
-
-		/* a stranger */
-		btns_role_t role = BTNS_ROLE_RESPONDER;
-		bool armed = false;
-		/** counted by admission */
-		std::optional<Address> place;
-		std::shared_ptr<const btns_key_t> verified;
-		btns_flag_t flag = BTNS_FLAG_NONE;
-		std::string connection;
+		/** of IKE_SA_INIT; family 0 if it was not seen */
+		btns_addr_t source{};
+		/** counted as half-open; the address is source */
+		bool half_open = false;
+		/** counted by admission; the address is source */
+		bool place = false;
 		/** rekeyed: another record has taken over */
 		bool superseded = false;
 		bool evicted = false;
-		/** CREATE_CHILD_SA requests */
-		TokenBucket requests;
-
-		/** what reap() saw; times are milliseconds of a monotonic clock */
+		/** what reap() saw */
 		bool seen = false;
 		bool had_children = false;
+		bool established = false;
+		/** there were too many half-open ones when it began: it can be no stranger */
+		btns_reason_t too_late = BTNS_REASON_NONE;
+		btns_role_t role = BTNS_ROLE_RESPONDER;
+		btns_flag_t flag = BTNS_FLAG_NONE;
+		/** NULL once it is authenticated */
+		std::unique_ptr<Handshake> handshake;
+		/** of the IKE_AUTH message last seen */
+		std::string asserted_id;
+		/** of a stranger */
+		std::shared_ptr<const KeyInfo> verified;
+		Name connection;
+		/** CREATE_CHILD_SA requests */
+		TokenBucket requests;
+		/** milliseconds of a monotonic clock */
 		int64_t begun = 0;
 		int64_t active = 0;
-
 		/* once up */
-		bool established = false;
 		Endpoints endpoints;
+		uint16_t local_port = 0;
+		uint16_t remote_port = 0;
+		bool local_nat = false;
+		bool remote_nat = false;
+		Root root;
 
-		std::map<uint32_t, Child> children;
+		std::vector<std::unique_ptr<Holding>> children;
 		/** the peer's addresses, if it is authenticated */
 		std::unique_ptr<Holding> hosts;
+	};
+
+	/** A key of our own, and how it came. */
+	struct LocalKey
+	{
+		std::vector<uint8_t> spki;
+		std::weak_ptr<const KeyInfo> info;
+	};
+
+	/** What find() copies with the lock held, to be completed without. */
+	struct Snapshot
+	{
+		Channel channel;
+		Authentication authentication;
+		std::shared_ptr<const KeyInfo> local_key;
+		std::shared_ptr<const KeyInfo> peer_key;
+		uint8_t ike_version = 0;
 	};
 
 	Record *find(uint32_t sa);
@@ -203,9 +267,23 @@ private:
 	void disarm(Record &record);
 	void close_half_open(Record &record);
 	[[nodiscard]] btns_reason_t check_room(const Record &record, const Settings &settings) const;
+	Record &make(uint32_t sa);
 	static bool has_children(const Record &record);
+	static size_t count_children(const Record &record);
+	static const Holding *find_child(const Record &record, uint32_t child);
+	/** Made if there is none. */
+	static Handshake &begin_handshake(Record &record);
+	void end_handshake(Record &record);
+	static bool has_message(const Record *record)
+	{
+		return record != nullptr && record->handshake && record->handshake->has_message;
+	}
+	static bool is_armed(const Record *record)
+	{
+		return record != nullptr && record->handshake && record->handshake->armed;
+	}
 	static bool is_peer(const Record &record) { return record.verified && !record.superseded; }
-	static btns_reason_t check_source(const Record &record, const std::optional<Address> &now);
+	static btns_reason_t check_source(const Record &record, const btns_addr_t &now);
 	btns_reason_t check_grant(const Record *record, bool armed, const btns_authorize_t &facts,
 							  const PadConfig &pad) const;
 	static btns_reason_t check_final(const Record *record, const btns_authorize_t &facts, const PadConfig &pad);
@@ -216,16 +294,28 @@ private:
 									unsigned max) const;
 	static bool keeps_selectors(const Record &record, const btns_child_t &child, const std::vector<Range> &remote);
 	ChildVerdict decide_child(uint32_t sa, const btns_child_t &child, const Context &context, bool store, bool up);
-	void store_child(uint32_t sa, Record &record, const btns_child_t &child, std::vector<Range> remote, bool up);
+	void store_child(uint32_t sa, Record &record, const btns_child_t &child, bool up);
 	[[nodiscard]] std::vector<Eviction> overlapping_strangers(const std::vector<Range> &ranges) const;
 	void show(uint32_t sa, const Record &record, btns_peer_info_t &out) const;
+	void changed() { generation_.fetch_add(1, std::memory_order_acq_rel); }
+	std::shared_ptr<const KeyInfo> local_key(Bytes spki);
+	static Snapshot snapshot(uint32_t sa, const Record &record, const Holding *child);
+	static ChannelAnswer complete(Snapshot snapshot);
 
 	mutable std::mutex mutex_;
 	HoldingIndex index_;
 	Admission admission_;
 	Admission half_open_;
 	size_t cert_bytes_ = 0;
+	/** of transcripts */
+	size_t body_bytes_ = 0;
 	uint64_t next_order_ = 0;
+	uint64_t next_root_ = 1;
+	NamePool names_;
+	/** our own, of which there are few */
+	std::vector<LocalKey> local_keys_;
+	std::vector<Shunt> shunts_;
+	std::atomic<uint64_t> generation_ = 1;
 	std::map<uint32_t, Record> records_;
 };
 

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "btns.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -709,6 +711,20 @@ typedef struct btns_child_t
 	uint32_t rekeys;
 	/** other CHILD_SAs that the IKE_SA has, also those that were rekeyed and not deleted yet */
 	size_t present;
+
+	/* what applications are told; may all be left out */
+
+	/** of the child configuration, and strongSwan's names of algorithms, with key sizes; NULL for none */
+	const char *name;
+	const char *encryption_algorithm;
+	const char *integrity_algorithm;
+	btns_mode_t mode;
+	bool confidentiality;
+	bool integrity;
+	/** priority of its policies as configured, 0 if charon computes it */
+	uint32_t priority;
+	/** its policies take only packets with a mark, of an interface or with a label */
+	bool conditional;
 } btns_child_t;
 
 /**
@@ -730,6 +746,171 @@ btns_status_t btns_sa_holds(btns_core_t *core, uint32_t sa, const btns_addr_t *a
 bool btns_is_reserved(btns_core_t *core, const btns_addr_t *addr);
 /** Check all BTNS IKE_SAs against the configuration in force. */
 btns_status_t btns_audit(btns_core_t *core, btns_evict_cb_t evict, void *user);
+
+/* ---- channels: RFC 5660 2, RFC 5056 ---- */
+
+/** Octets of the seed of a unique binding: its name, 0, SHA-256. */
+#define BTNS_SEED_LEN 58
+/** Octets of a binding. */
+#define BTNS_BINDING_LEN 32
+/** Longest SubjectPublicKeyInfo that is kept of a side, octets; longer ones count as not known. */
+#define BTNS_SIDE_KEY_MAX 4096
+
+/** The body of an IDx or AUTH payload: what follows the generic header. */
+typedef struct btns_body_t
+{
+	/** type or method, and three reserved octets */
+	uint8_t head[4];
+	btns_bytes_t data;
+} btns_body_t;
+
+/**
+ * An IKE_SA_INIT message that charon sends, or has accepted: the octets without non-ESP marker. A request begins anew:
+ * the last one counts. A record is made for an initiator's.
+ */
+btns_status_t btns_sa_real_message(btns_core_t *core, uint32_t sa, bool request, btns_bytes_t octets);
+/** IntAuth (RFC 9242 3.3.2), replaces an earlier one. Empty if it could not be had: then there is no unique binding. */
+btns_status_t btns_sa_int_auth(btns_core_t *core, uint32_t sa, btns_bytes_t int_auth);
+/**
+ * Payloads of an IKE_AUTH message, sent or received.
+ *
+ * @param id	IDi of a request, IDr of a response; NULL if there is none
+ * @param auth	NULL if there is none
+ */
+btns_status_t btns_sa_auth_bodies(btns_core_t *core, uint32_t sa, bool request, const btns_body_t *id,
+								  const btns_body_t *auth);
+
+/** How a side authenticated. */
+typedef struct btns_side_t
+{
+	btns_method_t method;
+	/** rounds it went through */
+	unsigned rounds;
+	/** SubjectPublicKeyInfo, DER, of the key it signed with, if that was in its only round; else empty. Left out for a
+	 * BTNS peer, whose key is known */
+	btns_bytes_t key;
+} btns_side_t;
+
+typedef struct btns_root_t
+{
+	/** IKE major version */
+	unsigned ike_version;
+	const char *connection;
+	/** what policy knows the peer by; left out for a BTNS peer */
+	const char *authorized_id;
+	btns_side_t local;
+	btns_side_t peer;
+	/** seconds since the epoch */
+	int64_t established;
+} btns_root_t;
+
+/** An IKE_SA is authenticated; not called for rekeyed ones. */
+btns_status_t btns_sa_root(btns_core_t *core, uint32_t sa, const btns_root_t *root);
+/**
+ * The seed for the unique binding, once: the caller computes prf+(SK_d, seed) and tells btns_sa_unique(). REFUSED if
+ * there will be none; then the core knows why.
+ */
+btns_status_t btns_sa_take_seed(btns_core_t *core, uint32_t sa, uint8_t out[BTNS_SEED_LEN]);
+/** @param value	NULL if it could not be computed */
+btns_status_t btns_sa_unique(btns_core_t *core, uint32_t sa, const uint8_t *value);
+
+/** Where the packets of an IKE_SA and of ESP go. */
+typedef struct btns_outer_t
+{
+	btns_addr_t local;
+	btns_addr_t remote;
+	uint16_t local_port;
+	uint16_t remote_port;
+	/** behind a NAT */
+	bool local_nat;
+	bool remote_nat;
+} btns_outer_t;
+
+btns_status_t btns_sa_outer(btns_core_t *core, uint32_t sa, const btns_outer_t *outer);
+
+/** A shunt: packets that charon has had the kernel bypass or discard. */
+typedef struct btns_shunt_t
+{
+	const btns_ts_t *local;
+	size_t local_count;
+	const btns_ts_t *remote;
+	size_t remote_count;
+	uint32_t priority;
+	/** bypass; else discard */
+	bool pass;
+} btns_shunt_t;
+
+/** All shunts; replaces those before. */
+btns_status_t btns_shunts(btns_core_t *core, const btns_shunt_t *shunts, size_t count);
+
+/** A connection's packets: inner addresses, host byte order. Ports are 0 for protocols without. */
+typedef struct btns_flow_t
+{
+	uint8_t protocol;
+	btns_addr_t local;
+	btns_addr_t remote;
+	uint16_t local_port;
+	uint16_t remote_port;
+} btns_flow_t;
+
+/** A binding, or why there is none. */
+typedef struct btns_binding_info_t
+{
+	/** "ipsec-ikev2-endpoints-sha256", "ipsec-ikev2-unique-sha256" */
+	const char *name;
+	bool available;
+	uint8_t value[BTNS_BINDING_LEN];
+	/** code and sentence, unless available; static storage */
+	const char *code;
+	const char *reason;
+} btns_binding_info_t;
+
+/** A channel. Strings are valid during the callback only. */
+typedef struct btns_channel_info_t
+{
+	btns_protection_t protection;
+	/** code and sentence, unless protected; static storage. Nothing else is set then */
+	const char *code;
+	const char *reason;
+
+	uint32_t sa;
+	/** 0 if an IKE_SA was asked for */
+	uint32_t child;
+	const char *connection;
+	const char *child_name;
+	bool confidentiality;
+	bool integrity;
+	btns_mode_t mode;
+	const char *encryption_algorithm;
+	const char *integrity_algorithm;
+	btns_method_t local_method;
+	btns_method_t peer_method;
+	const char *asserted_id;
+	const char *authorized_id;
+	/** NULL if not known */
+	const uint8_t *local_fingerprint;
+	const uint8_t *peer_fingerprint;
+	/** canonical SubjectPublicKeyInfo, empty if there is none */
+	btns_bytes_t peer_key;
+	btns_outer_t outer;
+	int64_t established;
+	btns_binding_info_t endpoints;
+	btns_binding_info_t unique;
+} btns_channel_info_t;
+
+typedef void (*btns_channel_cb_t)(void *user, const btns_channel_info_t *info);
+
+/** What protects a flow; the callback is called once. Not for hooks: a key may have to be decoded. */
+btns_status_t btns_channel_of_flow(btns_core_t *core, const btns_flow_t *flow, btns_channel_cb_t cb, void *user);
+/** The channel of an IKE_SA. REFUSED if there is none with this unique ID that is authenticated. */
+btns_status_t btns_channel_of_sa(btns_core_t *core, uint32_t sa, btns_channel_cb_t cb, void *user);
+/** The channel of the CHILD_SA with a unique ID. REFUSED if there is none that is up. */
+btns_status_t btns_channel_of_child(btns_core_t *core, uint32_t child, btns_channel_cb_t cb, void *user);
+
+/** "btns", "certificate", "public-key", "psk", "eap", "null", "multiple", "unknown"; static storage. */
+const char *btns_method_name(btns_method_t method);
+/** "transport", "tunnel", "beet", "none"; static storage. */
+const char *btns_mode_name(btns_mode_t mode);
 
 /* ---- for people ---- */
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+#include "handshake.h"
+
+#include <algorithm>
+
+namespace btns
+{
+
+namespace
+{
+
+void assign(std::vector<uint8_t> &out, const btns_body_t &body)
+{
+	std::vector<uint8_t> octets(std::begin(body.head), std::end(body.head));
+	octets.insert(octets.end(), body.data.ptr, body.data.ptr + body.data.len);
+	out.swap(octets);
+}
+
+} // namespace
+
+void HandshakeTranscript::message(bool request, Bytes octets)
+{
+	if (request)
+	{
+		*this = HandshakeTranscript();
+		digest_ = std::make_unique<Transcript>();
+		digest_->add(Transcript::Part::real_message_1, octets);
+	}
+	else if (digest_)
+	{
+		// a second one without a request makes it useless
+		digest_->add(Transcript::Part::real_message_2, octets);
+	}
+}
+
+void HandshakeTranscript::int_auth(Bytes octets)
+{
+	intermediate_ = true;
+	int_auth_.assign(octets.begin(), octets.end());
+}
+
+void HandshakeTranscript::bodies(bool request, const btns_body_t *id, const btns_body_t *auth, size_t budget)
+{
+	Side &side = request ? initiator_ : responder_;
+	const size_t more = (id != nullptr ? sizeof(id->head) + id->data.len : 0) +
+						(auth != nullptr ? sizeof(auth->head) + auth->data.len : 0);
+	side.auths += auth != nullptr ? 1 : 0;
+	too_long_ = too_long_ || bytes() + more > auth_bodies_max || more > budget;
+	if (too_long_)
+	{
+		return;
+	}
+	// of a second round the number of AUTH payloads is all that matters
+	if (id != nullptr && side.id.empty())
+	{
+		assign(side.id, *id);
+	}
+	if (auth != nullptr && side.auth.empty())
+	{
+		assign(side.auth, *auth);
+	}
+}
+
+size_t HandshakeTranscript::bytes() const
+{
+	return initiator_.id.size() + initiator_.auth.size() + responder_.id.size() + responder_.auth.size();
+}
+
+std::optional<Binding> HandshakeTranscript::finish(Unavailable &why)
+{
+	why = Unavailable::none;
+	if (!digest_)
+	{
+		why = Unavailable::not_seen;
+	}
+	else if (initiator_.auths != 1 || responder_.auths != 1)
+	{
+		why = Unavailable::auths;
+	}
+	else if (too_long_)
+	{
+		why = Unavailable::too_long;
+	}
+	else if (intermediate_ && int_auth_.empty())
+	{
+		why = Unavailable::intermediate;
+	}
+	if (why != Unavailable::none)
+	{
+		return std::nullopt;
+	}
+	using Part = Transcript::Part;
+	if (intermediate_)
+	{
+		digest_->add(Part::int_auth, int_auth_);
+	}
+	digest_->add(Part::id_initiator, initiator_.id);
+	digest_->add(Part::id_responder, responder_.id);
+	digest_->add(Part::auth_initiator, initiator_.auth);
+	digest_->add(Part::auth_responder, responder_.auth);
+	const auto digest = digest_->finish();
+	digest_.reset();
+	why = digest ? Unavailable::none : Unavailable::not_seen;
+	return digest;
+}
+
+} // namespace btns

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+/**
+ * @file handshake.h
+ * What is remembered of an IKE_SA only until it is authenticated.
+ */
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "channel_binding.h"
+#include "presented_key.h"
+
+namespace btns
+{
+
+/** Octets of IDi', IDr' and AUTH payloads that are kept of one IKE_SA. */
+constexpr size_t auth_bodies_max = 16 * 1024;
+
+/** The transcript of an IKE_SA as it goes on: messages are digested at once, bodies when all are there. */
+class HandshakeTranscript
+{
+public:
+	/** An IKE_SA_INIT message. A request begins anew: the last one counts. */
+	void message(bool request, Bytes octets);
+	/** Empty if it could not be had. */
+	void int_auth(Bytes octets);
+	/** Of an IKE_AUTH message. @param budget	most octets to keep, beside auth_bodies_max */
+	void bodies(bool request, const btns_body_t *id, const btns_body_t *auth, size_t budget);
+	/** T, or why there is none. Can be called once. */
+	std::optional<Binding> finish(Unavailable &why);
+
+	[[nodiscard]] size_t bytes() const;
+
+private:
+	struct Side
+	{
+		std::vector<uint8_t> id;
+		std::vector<uint8_t> auth;
+		/** AUTH payloads seen */
+		unsigned auths = 0;
+	};
+
+	std::unique_ptr<Transcript> digest_;
+	std::vector<uint8_t> int_auth_;
+	bool intermediate_ = false;
+	bool too_long_ = false;
+	Side initiator_;
+	Side responder_;
+};
+
+struct Handshake
+{
+	/* the IKE_AUTH message last seen */
+	bool has_message = false;
+	bool another_follows = false;
+	bool armed = false;
+	btns_auth_t auth = BTNS_AUTH_OTHER;
+	btns_reason_t refusal = BTNS_REASON_NONE;
+	btns_addr_t auth_source{};
+	std::shared_ptr<const CertPayloads> certs;
+	/** once the key was looked for */
+	std::shared_ptr<const PresentedKey> presented;
+
+	HandshakeTranscript transcript;
+};
+
+} // namespace btns

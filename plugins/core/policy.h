@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+/**
+ * @file policy.h
+ * Which packets the kernel's policy for a pair of traffic selectors takes, and which of two policies it prefers: as
+ * charon computes both.
+ */
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "btns/core.h"
+#include "channel.h"
+
+namespace btns
+{
+
+/** What kind of policy it is. */
+enum class PolicyKind
+{
+	/** protect, by a CHILD_SA that is up */
+	protect,
+	/** bypass or discard, by a shunt */
+	shunt,
+};
+
+/** How the kernel ranks a policy that takes a flow: it uses the one with the lowest priority. */
+struct PolicyFit
+{
+	uint32_t priority;
+	/**
+	 * The selectors cover the flow. Else only the policy does, or may: the kernel knows prefixes and masks, so it takes
+	 * more than is in a range, and of ICMP it is not known which messages a flow has.
+	 */
+	bool exact;
+};
+
+/**
+ * Does the policy for a pair of selectors take a flow?
+ *
+ * @param manual	priority that was configured, 0 if charon computes it
+ */
+std::optional<PolicyFit> fit_policy(const btns_ts_t &local, const btns_ts_t &remote, const Flow &flow, PolicyKind kind,
+									uint32_t manual);
+
+/** The best priorities of all pairs of selectors. */
+struct PolicyFits
+{
+	std::optional<uint32_t> exact;
+	std::optional<uint32_t> inexact;
+};
+
+PolicyFits fit_policies(std::span<const btns_ts_t> local, std::span<const btns_ts_t> remote, const Flow &flow,
+						PolicyKind kind, uint32_t manual);
+
+} // namespace btns
