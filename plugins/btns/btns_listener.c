@@ -2,6 +2,7 @@
 
 #include "btns_listener.h"
 #include "btns_cert.h"
+#include "btns_channels.h"
 #include "btns_children.h"
 #include "btns_convert.h"
 #include "btns_own_keys.h"
@@ -850,6 +851,7 @@ static void child_up(private_btns_listener_t *this, ike_sa_t *ike_sa,
 	btns_reason_t reason = BTNS_REASON_CHILD_NOT_PREFIX;
 	child_cfg_t *config = child_sa->get_config(child_sa);
 	linked_list_t *local, *remote;
+	btns_algorithms_t algorithms;
 	described_t described;
 	bool ok;
 
@@ -858,6 +860,7 @@ static void child_up(private_btns_listener_t *this, ike_sa_t *ike_sa,
 	remote = linked_list_create_from_enumerator(
 						child_sa->create_ts_enumerator(child_sa, FALSE));
 	ok = describe_child(ike_sa, child_sa, local, remote, &described);
+	btns_describe_channel(child_sa, &described.child, &algorithms);
 	described.child.rekeys = old ? old->get_unique_id(old) : 0;
 	/* it is one of them now */
 	described.child.present--;

@@ -2,6 +2,7 @@
 
 #include "btns_plugin.h"
 #include "btns_backends.h"
+#include "btns_channels.h"
 #include "btns_creds.h"
 #include "btns_kernel.h"
 #include "btns_listener.h"
@@ -71,6 +72,11 @@ struct private_btns_plugin_t {
 	btns_listener_t *listener;
 
 	/**
+	 * Bus listener for channel bindings
+	 */
+	btns_channels_t *channels;
+
+	/**
 	 * In front of the kernel interface
 	 */
 	btns_kernel_t *kernel;
@@ -92,6 +98,10 @@ METHOD(plugin_t, get_name, char*,
  */
 static void stop(private_btns_plugin_t *this)
 {
+	if (this->channels)
+	{
+		charon->bus->remove_listener(charon->bus, &this->channels->listener);
+	}
 	if (this->listener)
 	{
 		charon->bus->remove_listener(charon->bus, &this->listener->listener);
@@ -107,6 +117,7 @@ static void stop(private_btns_plugin_t *this)
 	}
 	DESTROY_IF(this->kernel);
 	DESTROY_IF(this->worker);
+	DESTROY_IF(this->channels);
 	DESTROY_IF(this->listener);
 	DESTROY_IF(this->creds);
 	DESTROY_IF(this->pad);
@@ -114,6 +125,7 @@ static void stop(private_btns_plugin_t *this)
 	{
 		btns_core_destroy(this->core);
 	}
+	this->channels = NULL;
 	this->listener = NULL;
 	this->creds = NULL;
 	this->backends = NULL;
@@ -153,10 +165,12 @@ static bool start(private_btns_plugin_t *this)
 	this->listener = btns_listener_create(this->core, this->worker);
 	this->listener->set_encodings(this->listener,
 								  settings->core.keys.encodings);
+	this->channels = btns_channels_create(this->core);
 	free(settings);
 
 	btns_faults_watch(&this->listener->listener);
 	charon->bus->add_listener(charon->bus, &this->listener->listener);
+	charon->bus->add_listener(charon->bus, &this->channels->listener);
 	lib->credmgr->add_set(lib->credmgr, &this->creds->set);
 	this->kernel = btns_kernel_create(this->worker);
 	this->backends = btns_backends_create(this->pad);

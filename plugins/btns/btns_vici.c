@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "btns_vici.h"
 #include "btns_convert.h"
+#include "btns_vici_channels.h"
 #include "btns_vici_plugin.h"
 
 #include <ctype.h>
@@ -53,6 +54,11 @@ struct private_btns_vici_t {
 	 * vici_builder_create() in the vici plugin
 	 */
 	vici_builder_t *(*builder_create)();
+
+	/**
+	 * Commands about channels
+	 */
+	btns_vici_channels_t *channels;
 
 	/**
 	 * The vici plugin's object
@@ -522,6 +528,7 @@ METHOD(btns_vici_t, destroy, void,
 {
 	this->worker->set_callback(this->worker, NULL, NULL);
 	manage(this, FALSE);
+	this->channels->destroy(this->channels);
 	dlclose(this->handle);
 	free(this);
 }
@@ -554,6 +561,8 @@ btns_vici_t *btns_vici_create(btns_core_t *core, btns_pad_t *pad,
 		return NULL;
 	}
 	manage(this, TRUE);
+	this->channels = btns_vici_channels_create(core, this->dispatcher,
+											   this->builder_create);
 	worker->set_callback(worker, rejected, this);
 	return &this->public;
 }

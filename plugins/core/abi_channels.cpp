@@ -226,6 +226,20 @@ btns_status_t btns_sa_outer(btns_core_t *core, uint32_t sa, const btns_outer_t *
 				 });
 }
 
+btns_status_t btns_child_installed(btns_core_t *core, uint32_t sa, const btns_child_t *child)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr || child == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 core->core.table.installed(sa, *child);
+					 return BTNS_STATUS_OK;
+				 });
+}
+
 btns_status_t btns_shunts(btns_core_t *core, const btns_shunt_t *shunts, size_t count)
 {
 	return guard(__func__,

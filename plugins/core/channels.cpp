@@ -98,6 +98,32 @@ void SideTable::auth_bodies(uint32_t sa, bool request, const btns_body_t *id, co
 	}
 }
 
+void SideTable::describe(const btns_child_t &child, ChildFacts &facts)
+{
+	const auto text = [](const char *name) { return std::string_view(name != nullptr ? name : ""); };
+	facts.priority = child.priority;
+	facts.name = names_.get(text(child.name));
+	facts.encryption_algorithm = names_.get(text(child.encryption_algorithm));
+	facts.integrity_algorithm = names_.get(text(child.integrity_algorithm));
+	facts.mode = child.mode;
+	facts.confidentiality = child.confidentiality;
+	facts.integrity = child.integrity;
+	facts.conditional = child.conditional;
+}
+
+void SideTable::installed(uint32_t sa, const btns_child_t &child)
+{
+	const Lock lock(mutex_);
+	const Record *record = find(sa);
+	Holding *holding = record != nullptr ? find_child(*record, child.child) : nullptr;
+	if (holding != nullptr)
+	{
+		describe(child, *holding->facts());
+		holding->facts()->installed = true;
+		changed();
+	}
+}
+
 /** Our own keys are the same for many. */
 std::shared_ptr<const KeyInfo> SideTable::local_key(Bytes spki)
 {
@@ -249,7 +275,7 @@ SideTable::Snapshot SideTable::snapshot(uint32_t sa, const Record &record, const
 	out.authentication.integrity = child != nullptr
 									   ? channel.integrity
 									   : std::ranges::all_of(record.children, [](const auto &held)
-															 { return held->facts()->integrity || !held->facts()->up; });
+															 { return held->facts()->integrity || !held->facts()->installed; });
 	out.authentication.rounds = root.local_rounds == root.peer_rounds ? root.peer_rounds
 																	  : std::max({2, int{root.local_rounds},
 																				  int{root.peer_rounds}});
@@ -334,7 +360,7 @@ ChannelAnswer SideTable::find(const Flow &flow) const
 		const auto look = [&](const Range & /*range*/, const Holding *holding)
 		{
 			const ChildFacts *facts = holding->facts();
-			const Record *owner = facts != nullptr && facts->up ? find(holding->sa()) : nullptr;
+			const Record *owner = facts != nullptr && facts->installed ? find(holding->sa()) : nullptr;
 			if (owner == nullptr)
 			{
 				return true;
@@ -433,7 +459,7 @@ ChannelAnswer SideTable::of_child(uint32_t child) const
 		for (const auto &[sa, record] : records_)
 		{
 			const Holding *holding = find_child(record, child);
-			if (holding != nullptr && holding->facts()->up)
+			if (holding != nullptr && holding->facts()->installed)
 			{
 				found = snapshot(sa, record, holding);
 				break;

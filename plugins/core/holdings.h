@@ -45,7 +45,9 @@ struct ChildFacts
 	bool integrity = false;
 	/** its policies take packets with a mark or of an interface only */
 	bool conditional = false;
-	/** it came up; else it is being installed */
+	/** it is in the kernel */
+	bool installed = false;
+	/** it came up, which charon tells a moment later; else it is being installed */
 	bool up = false;
 };
 
@@ -110,6 +112,7 @@ public:
 	[[nodiscard]] std::vector<Range> ranges() const { return address_ranges(remote()); }
 	/** NULL if it is no CHILD_SA's. */
 	[[nodiscard]] const ChildFacts *facts() const { return content_.facts.get(); }
+	[[nodiscard]] ChildFacts *facts() { return content_.facts.get(); }
 	/** The IKE_SA was rekeyed. */
 	void move_to(uint32_t sa) { content_.sa = sa; }
 

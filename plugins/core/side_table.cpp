@@ -149,7 +149,7 @@ bool SideTable::has_children(const Record &record)
 	return count_children(record) > 0;
 }
 
-const Holding *SideTable::find_child(const Record &record, uint32_t child)
+Holding *SideTable::find_child(const Record &record, uint32_t child)
 {
 	const auto found =
 		std::ranges::find_if(record.children, [child](const auto &held) { return held->facts()->child == child; });
@@ -758,19 +758,12 @@ std::vector<Eviction> SideTable::overlapping_strangers(const std::vector<Range> 
 
 void SideTable::store_child(uint32_t sa, Record &record, const btns_child_t &child, bool up)
 {
-	const auto text = [](const char *name) { return std::string_view(name != nullptr ? name : ""); };
 	auto facts = std::make_unique<ChildFacts>();
 	facts->child = child.child;
-	facts->priority = child.priority;
 	facts->order = next_order_++;
-	facts->name = names_.get(text(child.name));
-	facts->encryption_algorithm = names_.get(text(child.encryption_algorithm));
-	facts->integrity_algorithm = names_.get(text(child.integrity_algorithm));
-	facts->mode = child.mode;
-	facts->confidentiality = child.confidentiality;
-	facts->integrity = child.integrity;
-	facts->conditional = child.conditional;
+	facts->installed = up;
 	facts->up = up;
+	describe(child, *facts);
 
 	std::vector<btns_ts_t> selectors;
 	selectors.reserve(child.remote_count + child.local_count);

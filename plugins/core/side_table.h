@@ -153,6 +153,8 @@ public:
 	/** The unique binding; nothing if it cannot be computed. */
 	void unique(uint32_t sa, const std::optional<Binding> &value);
 	void outer(uint32_t sa, const btns_outer_t &outer);
+	/** What authorize_child() has allowed is in the kernel: it takes packets before child_up() tells of it. */
+	void installed(uint32_t sa, const btns_child_t &child);
 	void shunts(std::vector<Shunt> shunts);
 
 	[[nodiscard]] ChannelAnswer find(const Flow &flow) const override;
@@ -270,7 +272,9 @@ private:
 	Record &make(uint32_t sa);
 	static bool has_children(const Record &record);
 	static size_t count_children(const Record &record);
-	static const Holding *find_child(const Record &record, uint32_t child);
+	static Holding *find_child(const Record &record, uint32_t child);
+	/** What applications are told of a CHILD_SA. */
+	void describe(const btns_child_t &child, ChildFacts &facts);
 	/** Made if there is none. */
 	static Handshake &begin_handshake(Record &record);
 	void end_handshake(Record &record);

@@ -828,6 +828,13 @@ typedef struct btns_outer_t
 
 btns_status_t btns_sa_outer(btns_core_t *core, uint32_t sa, const btns_outer_t *outer);
 
+/**
+ * A CHILD_SA that btns_child_authorize() has allowed is in the kernel: packets may come before btns_child_up() is called.
+ *
+ * @param child		selectors are not looked at
+ */
+btns_status_t btns_child_installed(btns_core_t *core, uint32_t sa, const btns_child_t *child);
+
 /** A shunt: packets that charon has had the kernel bypass or discard. */
 typedef struct btns_shunt_t
 {

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+
+#include "btns_channels.h"
+#include "btns_convert.h"
+#include "btns_own_keys.h"
+#include "btns_pad.h"
+
+#include <time.h>
+
+#include <encoding/payloads/payload.h>
+#include <sa/ikev2/keymat_v2.h>
+
+/**
+ * Exchange of RFC 9242, which charon 5.9 does not know
+ */
+#define EXCHANGE_IKE_INTERMEDIATE 43
+
+typedef struct private_btns_channels_t private_btns_channels_t;
+
+/**
+ * Private data of a btns_channels_t.
+ */
+struct private_btns_channels_t {
+
+	/**
+	 * Public interface
+	 */
+	btns_channels_t public;
+
+	/**
+	 * Core
+	 */
+	btns_core_t *core;
+
+	/**
+	 * Our own public keys, encoded
+	 */
+	btns_own_keys_t *own_keys;
+};
+
+/**
+ * Get the body of an IDx or AUTH payload.
+ */
+static bool get_body(message_t *message, payload_type_t type,
+					 btns_body_t *body)
+{
+	payload_t *payload;
+	uint8_t *reserved;
+	chunk_t *data;
+	int i;
+
+	payload = message->get_payload(message, type);
+	if (!payload)
+	{
+		return FALSE;
+	}
+	/* the first U_INT_8 is the type of the next payload */
+	memset(body, 0, sizeof(*body));
+	body->head[0] = *(uint8_t*)payload_get_field(payload, U_INT_8, 1);
+	for (i = 0; i < 3; i++)
+	{
+		reserved = payload_get_field(payload, RESERVED_BYTE, i);
+		body->head[i + 1] = reserved ? *reserved : 0;
+	}
+	data = payload_get_field(payload, CHUNK_DATA, 0);
+	body->data = btns_bytes(data ? *data : chunk_empty);
+	return TRUE;
+}
+
+/**
+ * Hand the identity and the AUTH payload of an IKE_AUTH message to the core.
+ */
+static void copy_bodies(private_btns_channels_t *this, ike_sa_t *ike_sa,
+						message_t *message)
+{
+	bool request = message->get_request(message), has_id, has_auth;
+	btns_body_t id, auth;
+
+	has_id = get_body(message,
+					  request ? PLV2_ID_INITIATOR : PLV2_ID_RESPONDER, &id);
+	has_auth = get_body(message, PLV2_AUTH, &auth);
+	if (has_id || has_auth)
+	{
+		btns_sa_auth_bodies(this->core, ike_sa->get_unique_id(ike_sa), request,
+							has_id ? &id : NULL, has_auth ? &auth : NULL);
+	}
+}
+
+bool btns_derive_binding(keymat_t *keymat, chunk_t seed, uint8_t *out)
+{
+	keymat_v2_t *keymat_v2 = (keymat_v2_t*)keymat;
+	pseudo_random_function_t alg;
+	bool derived;
+	kdf_t *prf_plus;
+	chunk_t skd;
+
+	/* a view, of the key after any PPK */
+	alg = keymat_v2->get_skd(keymat_v2, &skd);
+	if (!skd.len)
+	{
+		return FALSE;
+	}
+	prf_plus = lib->crypto->create_kdf(lib->crypto, KDF_PRF_PLUS, alg);
+	derived = prf_plus &&
+			  prf_plus->set_param(prf_plus, KDF_PARAM_KEY, skd) &&
+			  prf_plus->set_param(prf_plus, KDF_PARAM_SALT, seed) &&
+			  prf_plus->get_bytes(prf_plus, BTNS_BINDING_LEN, out);
+	DESTROY_IF(prf_plus);
+	return derived;
+}
+
+/**
+ * All of IKE_AUTH is there: compute the unique binding. Does nothing when it
+ * was done before.
+ */
+static void finish(private_btns_channels_t *this, ike_sa_t *ike_sa)
+{
+	uint32_t sa = ike_sa->get_unique_id(ike_sa);
+	uint8_t seed[BTNS_SEED_LEN], value[BTNS_BINDING_LEN];
+	bool derived;
+
+	if (btns_sa_take_seed(this->core, sa, seed) == BTNS_STATUS_OK)
+	{
+		derived = btns_derive_binding(ike_sa->get_keymat(ike_sa),
+									  chunk_from_thing(seed), value);
+		btns_sa_unique(this->core, sa, derived ? value : NULL);
+	}
+}
+
+METHOD(listener_t, message_, bool,
+	private_btns_channels_t *this, ike_sa_t *ike_sa, message_t *message,
+	bool incoming, bool plain)
+{
+	if (!ike_sa || ike_sa->get_version(ike_sa) != IKEV2)
+	{
+		return TRUE;
+	}
+	switch ((u_int)message->get_exchange_type(message))
+	{
+		case IKE_SA_INIT:
+			/* what comes in has passed the check of message IDs once it is
+			 * called plain, and what goes out has octets once it is not */
+			if (incoming == plain)
+			{
+				btns_sa_real_message(this->core, ike_sa->get_unique_id(ike_sa),
+							message->get_request(message),
+							btns_bytes(message->get_packet_data(message)));
+			}
+			break;
+		case EXCHANGE_IKE_INTERMEDIATE:
+			if (plain)
+			{
+				btns_sa_int_auth(this->core, ike_sa->get_unique_id(ike_sa),
+								 btns_bytes(chunk_empty));
+			}
+			break;
+		case IKE_AUTH:
+			if (plain)
+			{
+				copy_bodies(this, ike_sa, message);
+				if (!incoming && !message->get_request(message) &&
+					ike_sa->get_state(ike_sa) == IKE_ESTABLISHED)
+				{
+					finish(this, ike_sa);
+				}
+			}
+			break;
+		default:
+			break;
+	}
+	return TRUE;
+}
+
+/**
+ * How a round was authenticated.
+ */
+static btns_method_t get_method(auth_cfg_t *auth, bool flagged)
+{
+	certificate_t *cert;
+
+	switch ((uintptr_t)auth->get(auth, AUTH_RULE_AUTH_CLASS))
+	{
+		case AUTH_CLASS_PUBKEY:
+		case AUTH_CLASS_ANY:
+			if (flagged)
+			{
+				return BTNS_METHOD_BTNS;
+			}
+			cert = auth->get(auth, AUTH_RULE_SUBJECT_CERT);
+			return cert && cert->get_type(cert) != CERT_TRUSTED_PUBKEY ?
+									BTNS_METHOD_CERTIFICATE :
+									BTNS_METHOD_PUBLIC_KEY;
+		case AUTH_CLASS_PSK:
+			return BTNS_METHOD_PSK;
+		case AUTH_CLASS_EAP:
+			return BTNS_METHOD_EAP;
+		default:
+			return BTNS_METHOD_UNKNOWN;
+	}
+}
+
+/**
+ * TRUE if a side has signed with the key of its certificate.
+ */
+static bool has_signed(btns_method_t method)
+{
+	return method == BTNS_METHOD_CERTIFICATE ||
+		   method == BTNS_METHOD_PUBLIC_KEY;
+}
+
+/**
+ * The key in a certificate of the peer's, as it is.
+ */
+static chunk_t encode_key(certificate_t *cert)
+{
+	chunk_t spki = chunk_empty;
+	public_key_t *public;
+
+	public = cert->get_public_key(cert);
+	if (public)
+	{
+		if (!public->get_encoding(public, PUBKEY_SPKI_ASN1_DER, &spki))
+		{
+			spki = chunk_empty;
+		}
+		public->destroy(public);
+	}
+	return spki;
+}
+
+/**
+ * Look at the rounds of a side.
+ *
+ * @param key			allocated SubjectPublicKeyInfo, empty if there is none
+ */
+static void describe_side(private_btns_channels_t *this, ike_sa_t *ike_sa,
+						  bool local, btns_side_t *side, chunk_t *key)
+{
+	bool flagged = !local && btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa));
+	certificate_t *cert = NULL;
+	enumerator_t *enumerator;
+	btns_method_t method;
+	auth_cfg_t *auth;
+
+	memset(side, 0, sizeof(*side));
+	*key = chunk_empty;
+	enumerator = ike_sa->create_auth_cfg_enumerator(ike_sa, local);
+	while (enumerator->enumerate(enumerator, &auth))
+	{
+		method = get_method(auth, flagged);
+		if (side->rounds++ && method != side->method)
+		{
+			method = BTNS_METHOD_MULTIPLE;
+		}
+		side->method = method;
+		cert = auth->get(auth, AUTH_RULE_SUBJECT_CERT);
+	}
+	enumerator->destroy(enumerator);
+	if (side->rounds == 1 && cert && has_signed(side->method))
+	{
+		if (!local)
+		{
+			*key = encode_key(cert);
+		}
+		else if (!this->own_keys->get(this->own_keys, cert,
+									  BTNS_ENCODING_SPKI, key))
+		{
+			*key = chunk_empty;
+		}
+	}
+	side->key = btns_bytes(*key);
+}
+
+/**
+ * Tell the core how an IKE_SA was authenticated.
+ */
+static void tell_root(private_btns_channels_t *this, ike_sa_t *ike_sa)
+{
+	char authorized[BTNS_TEXT_MAX];
+	peer_cfg_t *cfg = ike_sa->get_peer_cfg(ike_sa);
+	btns_root_t root = {
+		.ike_version = ike_sa->get_version(ike_sa),
+		.connection = cfg ? cfg->get_name(cfg) : "",
+		.authorized_id = authorized,
+		.established = time(NULL),
+	};
+	chunk_t local, peer;
+
+	snprintf(authorized, sizeof(authorized), "%Y",
+			 ike_sa->get_other_eap_id(ike_sa));
+	describe_side(this, ike_sa, TRUE, &root.local, &local);
+	describe_side(this, ike_sa, FALSE, &root.peer, &peer);
+	btns_sa_root(this->core, ike_sa->get_unique_id(ike_sa), &root);
+	chunk_free(&local);
+	chunk_free(&peer);
+}
+
+/**
+ * Tell the core where the packets of an IKE_SA go.
+ */
+static void tell_outer(private_btns_channels_t *this, ike_sa_t *ike_sa,
+					   host_t *local, host_t *remote)
+{
+	btns_outer_t outer = {
+		.local_port = local->get_port(local),
+		.remote_port = remote->get_port(remote),
+		.local_nat = ike_sa->has_condition(ike_sa, COND_NAT_HERE),
+		.remote_nat = ike_sa->has_condition(ike_sa, COND_NAT_THERE),
+	};
+
+	btns_addr_from_host(local, &outer.local);
+	btns_addr_from_host(remote, &outer.remote);
+	btns_sa_outer(this->core, ike_sa->get_unique_id(ike_sa), &outer);
+}
+
+METHOD(listener_t, authorize, bool,
+	private_btns_channels_t *this, ike_sa_t *ike_sa, bool final, bool *success)
+{
+	if (ike_sa && final && *success)
+	{
+		tell_root(this, ike_sa);
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, ike_updown, bool,
+	private_btns_channels_t *this, ike_sa_t *ike_sa, bool up)
+{
+	ike_sa_id_t *id;
+
+	if (ike_sa && up)
+	{
+		id = ike_sa->get_id(ike_sa);
+		if (ike_sa->get_version(ike_sa) != IKEV2)
+		{
+			tell_root(this, ike_sa);
+		}
+		else if (id->is_initiator(id))
+		{
+			finish(this, ike_sa);
+		}
+		tell_outer(this, ike_sa, ike_sa->get_my_host(ike_sa),
+				   ike_sa->get_other_host(ike_sa));
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, ike_rekey, bool,
+	private_btns_channels_t *this, ike_sa_t *old, ike_sa_t *new)
+{
+	if (old && new)
+	{
+		tell_outer(this, new, new->get_my_host(new), new->get_other_host(new));
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, ike_update, bool,
+	private_btns_channels_t *this, ike_sa_t *ike_sa, host_t *local,
+	host_t *remote)
+{
+	if (ike_sa)
+	{
+		tell_outer(this, ike_sa, local, remote);
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, child_state_change, bool,
+	private_btns_channels_t *this, ike_sa_t *ike_sa, child_sa_t *child_sa,
+	child_sa_state_t state)
+{
+	btns_algorithms_t algorithms;
+	btns_child_t child = {
+		.child = child_sa->get_unique_id(child_sa),
+	};
+
+	if (ike_sa && state == CHILD_INSTALLED)
+	{
+		btns_describe_channel(child_sa, &child, &algorithms);
+		btns_child_installed(this->core, ike_sa->get_unique_id(ike_sa),
+							 &child);
+	}
+	return TRUE;
+}
+
+/**
+ * TRUE if no other condition than its selectors decides whether a packet is for
+ * a CHILD_SA.
+ */
+static bool has_plain_policies(child_sa_t *child_sa)
+{
+	child_cfg_t *config = child_sa->get_config(child_sa);
+	mark_t in = child_sa->get_mark(child_sa, TRUE);
+	mark_t out = child_sa->get_mark(child_sa, FALSE);
+
+	return !in.value && !in.mask && !out.value && !out.mask &&
+		   !child_sa->get_if_id(child_sa, TRUE) &&
+		   !child_sa->get_if_id(child_sa, FALSE) &&
+		   !child_sa->get_label(child_sa) && !config->get_interface(config) &&
+		   !config->has_option(config, OPT_NO_POLICIES);
+}
+
+/**
+ * Name an algorithm and the size of its key.
+ */
+static void name_algorithm(char name[BTNS_ALGORITHM_MAX], enum_name_t *names,
+						   uint16_t alg, uint16_t key_size)
+{
+	if (key_size)
+	{
+		snprintf(name, BTNS_ALGORITHM_MAX, "%N-%u", names, alg, key_size);
+	}
+	else
+	{
+		snprintf(name, BTNS_ALGORITHM_MAX, "%N", names, alg);
+	}
+}
+
+/*
+ * Described in header.
+ */
+void btns_describe_channel(child_sa_t *child_sa, btns_child_t *child,
+						   btns_algorithms_t *names)
+{
+	child_cfg_t *config = child_sa->get_config(child_sa);
+	proposal_t *proposal = child_sa->get_proposal(child_sa);
+	bool ah = child_sa->get_protocol(child_sa) == PROTO_AH;
+	uint16_t alg, key_size;
+
+	names->encryption[0] = names->integrity[0] = '\0';
+	if (proposal &&
+		proposal->get_algorithm(proposal, ENCRYPTION_ALGORITHM, &alg,
+								&key_size) && alg != ENCR_UNDEFINED)
+	{
+		name_algorithm(names->encryption, encryption_algorithm_names, alg,
+					   key_size);
+		child->confidentiality = !ah && alg != ENCR_NULL &&
+								 alg != ENCR_NULL_AUTH_AES_GMAC;
+		child->integrity = encryption_algorithm_is_aead(alg);
+	}
+	if (proposal &&
+		proposal->get_algorithm(proposal, INTEGRITY_ALGORITHM, &alg,
+								&key_size) && alg != AUTH_UNDEFINED)
+	{
+		name_algorithm(names->integrity, integrity_algorithm_names, alg,
+					   key_size);
+		child->integrity = TRUE;
+	}
+	switch (child_sa->get_mode(child_sa))
+	{
+		case MODE_TRANSPORT:
+			child->mode = BTNS_MODE_TRANSPORT;
+			break;
+		case MODE_TUNNEL:
+			child->mode = BTNS_MODE_TUNNEL;
+			break;
+		case MODE_BEET:
+			child->mode = BTNS_MODE_BEET;
+			break;
+		default:
+			child->mode = BTNS_MODE_NONE;
+			break;
+	}
+	child->name = config->get_name(config);
+	child->encryption_algorithm = names->encryption;
+	child->integrity_algorithm = names->integrity;
+	child->priority = config->get_manual_prio(config);
+	child->conditional = !has_plain_policies(child_sa);
+}
+
+METHOD(btns_channels_t, destroy, void,
+	private_btns_channels_t *this)
+{
+	this->own_keys->destroy(this->own_keys);
+	free(this);
+}
+
+/*
+ * Described in header.
+ */
+btns_channels_t *btns_channels_create(btns_core_t *core)
+{
+	private_btns_channels_t *this;
+
+	INIT(this,
+		.public = {
+			.listener = {
+				.message = _message_,
+				.authorize = _authorize,
+				.ike_updown = _ike_updown,
+				.ike_rekey = _ike_rekey,
+				.ike_update = _ike_update,
+				.child_state_change = _child_state_change,
+			},
+			.destroy = _destroy,
+		},
+		.core = core,
+		.own_keys = btns_own_keys_create(),
+	);
+	return &this->public;
+}
