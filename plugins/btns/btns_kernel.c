@@ -254,18 +254,14 @@ static status_t alloc_reqid(kernel_interface_t *kernel,
 								   mark_out, if_id_in, if_id_out, label, reqid);
 	if (status == SUCCESS)
 	{
-		shared = holder.kind == BTNS_HOLDER_STRANGER &&
-				 !btns_reqids_may_share(instance->reqids, *reqid, &holder,
-										TRUE);
+		shared = btns_reqids_take(instance->reqids, *reqid,
+								  &holder) != BTNS_STATUS_OK &&
+				 holder.kind == BTNS_HOLDER_STRANGER;
 		if (shared)
 		{
 			instance->release_reqid(kernel, *reqid, mark_in, mark_out,
 									if_id_in, if_id_out, label);
 			status = FAILED;
-		}
-		else
-		{
-			btns_reqids_take(instance->reqids, *reqid, &holder);
 		}
 	}
 	instance->mutex->unlock(instance->mutex);

@@ -58,13 +58,10 @@ btns_status_t btns_reqids_take(btns_reqids_t *reqids, uint32_t reqid, const btns
 	{
 		return BTNS_STATUS_INVALID;
 	}
-	const btns_status_t status = guard(__func__,
-									   [&]
-									   {
-										   reqids->reqids.take(reqid, to_holder(*holder));
-										   return BTNS_STATUS_OK;
-									   });
-	if (status != BTNS_STATUS_OK)
+	const btns_status_t status =
+		guard(__func__,
+			  [&] { return reqids->reqids.take(reqid, to_holder(*holder)) ? BTNS_STATUS_OK : BTNS_STATUS_REFUSED; });
+	if (status != BTNS_STATUS_OK && holder->kind != BTNS_HOLDER_STRANGER)
 	{
 		reqids->reqids.lose_track();
 	}

@@ -2,26 +2,31 @@
 #include "reqids.h"
 
 #include <algorithm>
-#include <ranges>
 
 namespace btns
 {
 
-bool Reqids::may_share(uint32_t reqid, const Holder &holder, bool own_trap) const
+bool Reqids::is_free_for(uint32_t reqid, const Holder &holder, bool own_trap) const
 {
-	if (lost_track_ && holder.kind == BTNS_HOLDER_STRANGER)
-	{
-		return false;
-	}
 	const auto [first, last] = holders_.equal_range(reqid);
 	return std::all_of(first, last,
 					   [&](const auto &entry)
 					   { return entry.second.kind == BTNS_HOLDER_TRAP ? own_trap : entry.second == holder; });
 }
 
-void Reqids::take(uint32_t reqid, const Holder &holder)
+bool Reqids::may_share(uint32_t reqid, const Holder &holder, bool own_trap) const
 {
+	return (!lost_track_ || holder.kind != BTNS_HOLDER_STRANGER) && is_free_for(reqid, holder, own_trap);
+}
+
+bool Reqids::take(uint32_t reqid, const Holder &holder)
+{
+	if (holder.kind == BTNS_HOLDER_STRANGER && !is_free_for(reqid, holder, true))
+	{
+		return false;
+	}
 	holders_.emplace(reqid, holder);
+	return true;
 }
 
 void Reqids::release(uint32_t reqid, const Holder &holder)

@@ -31,20 +31,24 @@ public:
 	};
 
 	/**
-	 * May this holder have this reqid beside those who have it?
+	 * May this holder have this reqid, which it asks for, beside those who have it?
 	 *
 	 * @param own_trap	if a trap has it, that is one of the holder's own connection
 	 */
 	[[nodiscard]] bool may_share(uint32_t reqid, const Holder &holder, bool own_trap) const;
-	/** Strong exception guarantee. */
-	void take(uint32_t reqid, const Holder &holder);
+	/** FALSE, and nothing happened, if it is a stranger and somebody else but a trap has it. Strong exception
+	 * guarantee.
+	 */
+	bool take(uint32_t reqid, const Holder &holder);
 	/** Who gives a reqid back may not be who took it; once it was given back as often as taken nobody has it. */
 	void release(uint32_t reqid, const Holder &holder);
-	/** From now on it is not known who has what: strangers share none. */
+	/** From now on it is not known who has what: strangers get none that they ask for. */
 	void lose_track() { lost_track_ = true; }
 	[[nodiscard]] size_t size() const { return holders_.size(); }
 
 private:
+	[[nodiscard]] bool is_free_for(uint32_t reqid, const Holder &holder, bool own_trap) const;
+
 	/** each as often as it has it */
 	std::multimap<uint32_t, Holder> holders_;
 	bool lost_track_ = false;

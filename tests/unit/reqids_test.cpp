@@ -66,8 +66,8 @@ TEST_F(Reqids, a_stranger_shares_none_with_anybody_else)
 
 TEST_F(Reqids, one_of_several_holders_is_enough)
 {
-	take(1, alice);
 	take(1, mallory);
+	take(1, alice);
 	EXPECT_FALSE(may(1, alice));
 	EXPECT_FALSE(may(1, mallory));
 	release(1, alice);
@@ -105,7 +105,18 @@ TEST_F(Reqids, somebody_else_may_give_it_back)
 	EXPECT_TRUE(may(1, alice));
 }
 
-TEST_F(Reqids, when_track_was_lost_strangers_share_none)
+TEST_F(Reqids, what_charon_finds_by_selectors_is_not_shared_either)
+{
+	take(1, alice);
+	EXPECT_EQ(btns_reqids_take(reqids.get(), 1, &mallory), BTNS_STATUS_REFUSED);
+	EXPECT_EQ(btns_reqids_take(reqids.get(), 1, &alice), BTNS_STATUS_OK);
+	take(2, trap);
+	take(2, mallory);
+	EXPECT_EQ(btns_reqids_take(reqids.get(), 2, &trudy), BTNS_STATUS_REFUSED);
+	EXPECT_EQ(btns_reqids_take(reqids.get(), 2, &alice), BTNS_STATUS_OK) << "strangers at her selectors are evicted";
+}
+
+TEST_F(Reqids, when_track_was_lost_strangers_get_none_that_they_ask_for)
 {
 	take(1, mallory);
 	btns_fault("btns_reqids_take", 1);
@@ -114,6 +125,16 @@ TEST_F(Reqids, when_track_was_lost_strangers_share_none)
 	EXPECT_FALSE(may(2, mallory));
 	EXPECT_FALSE(may(1, mallory));
 	EXPECT_TRUE(may(2, alice));
+	take(3, mallory);
+}
+
+TEST_F(Reqids, a_stranger_that_is_not_noted_has_to_give_it_back)
+{
+	btns_fault("btns_reqids_take", 1);
+	EXPECT_EQ(btns_reqids_take(reqids.get(), 1, &mallory), BTNS_STATUS_NOMEM);
+	btns_fault(nullptr, 0);
+	EXPECT_TRUE(may(1, mallory));
+	EXPECT_TRUE(may(1, alice));
 }
 
 TEST_F(Reqids, a_failure_is_a_no)

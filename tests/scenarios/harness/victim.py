@@ -22,6 +22,11 @@ def _networks(selectors):
     return [ipaddress.ip_network(selector.partition("[")[0].replace("|/0", "")) for selector in selectors]
 
 
+def _destination(route):
+    first = route.split()[0]
+    return ipaddress.ip_network("0.0.0.0/0" if first == "default" else first, strict=False)
+
+
 def _blocks(text):
     """Paragraphs that begin in the first column."""
     return set(re.findall(r"^\S.*\n(?:\s.*\n)*", text, re.MULTILINE))
@@ -44,7 +49,11 @@ class Side:
             child["uniqueid"]: {field: int(child[field]) for field in COUNTERS} for child in sa["child-sas"].values()
         }
         self.policies = {block for block in _blocks(host.namespace.ip("xfrm", "policy")) if " dir " in block}
-        self.routes = set(host.namespace.ip("route", "show", "table", "220").splitlines())
+        mine = _networks(ts for child in sa["child-sas"].values() for ts in child["remote-ts"])
+        self.routes = {
+            route for route in host.namespace.ip("route", "show", "table", "220").splitlines()
+            if any(_destination(route).overlaps(network) for network in mine)
+        }
         self.leases = host.leases(sa["remote-id"], sa.get("remote-eap-id"))
 
     def assert_same(self, now, who):

@@ -983,14 +983,15 @@ btns_reqids_t *btns_reqids_create(void);
 /** @param reqids may be NULL */
 void btns_reqids_destroy(btns_reqids_t *reqids);
 /**
- * May a CHILD_SA get this reqid, whoever has it already? A BTNS peer shares none with another peer.
+ * May a CHILD_SA get this reqid, which it asks for, whoever has it already? A BTNS peer shares none with another peer.
  *
  * @param own_trap	if a trap has it, that is one of a connection of the same kind
  * @return			FALSE on failure
  */
 bool btns_reqids_may_share(const btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder,
 						   bool own_trap);
-/** A CHILD_SA or trap has it. On failure no BTNS peer shares a reqid any more. */
+/** A CHILD_SA or trap has it. REFUSED if it is a BTNS peer's, and another peer has it: it has to be given back. So it has
+ * on failure; if it is not a BTNS peer's, these get no reqid that they ask for from then on. */
 btns_status_t btns_reqids_take(btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder);
 /** It was given back, once for each time that it was taken. */
 void btns_reqids_release(btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder);
