@@ -33,6 +33,11 @@ struct private_btns_channels_t {
 	btns_core_t *core;
 
 	/**
+	 * Worker
+	 */
+	btns_worker_t *worker;
+
+	/**
 	 * Our own public keys, encoded
 	 */
 	btns_own_keys_t *own_keys;
@@ -110,8 +115,16 @@ bool btns_derive_binding(keymat_t *keymat, chunk_t seed, uint8_t *out)
 }
 
 /**
- * All of IKE_AUTH is there: compute the unique binding. Does nothing when it
- * was done before.
+ * Have it told that a peer came.
+ */
+static void tell_up(private_btns_channels_t *this, ike_sa_t *ike_sa)
+{
+	btns_sa_peer_up(this->core, ike_sa->get_unique_id(ike_sa));
+	this->worker->tell(this->worker);
+}
+
+/**
+ * All of IKE_AUTH is there: compute the unique binding.
  */
 static void finish(private_btns_channels_t *this, ike_sa_t *ike_sa)
 {
@@ -125,6 +138,7 @@ static void finish(private_btns_channels_t *this, ike_sa_t *ike_sa)
 									  chunk_from_thing(seed), value);
 		btns_sa_unique(this->core, sa, derived ? value : NULL);
 	}
+	tell_up(this, ike_sa);
 }
 
 METHOD(listener_t, message_, bool,
@@ -331,16 +345,17 @@ METHOD(listener_t, ike_updown, bool,
 	if (ike_sa && up)
 	{
 		id = ike_sa->get_id(ike_sa);
+		tell_outer(this, ike_sa, ike_sa->get_my_host(ike_sa),
+				   ike_sa->get_other_host(ike_sa));
 		if (ike_sa->get_version(ike_sa) != IKEV2)
 		{
 			tell_root(this, ike_sa);
+			tell_up(this, ike_sa);
 		}
 		else if (id->is_initiator(id))
 		{
 			finish(this, ike_sa);
 		}
-		tell_outer(this, ike_sa, ike_sa->get_my_host(ike_sa),
-				   ike_sa->get_other_host(ike_sa));
 	}
 	return TRUE;
 }
@@ -362,6 +377,16 @@ METHOD(listener_t, ike_update, bool,
 	if (ike_sa)
 	{
 		tell_outer(this, ike_sa, local, remote);
+	}
+	return TRUE;
+}
+
+METHOD(listener_t, ike_state_change, bool,
+	private_btns_channels_t *this, ike_sa_t *ike_sa, ike_sa_state_t state)
+{
+	if (ike_sa && state == IKE_DESTROYING)
+	{
+		this->worker->tell(this->worker);
 	}
 	return TRUE;
 }
@@ -479,7 +504,7 @@ METHOD(btns_channels_t, destroy, void,
 /*
  * Described in header.
  */
-btns_channels_t *btns_channels_create(btns_core_t *core)
+btns_channels_t *btns_channels_create(btns_core_t *core, btns_worker_t *worker)
 {
 	private_btns_channels_t *this;
 
@@ -491,11 +516,13 @@ btns_channels_t *btns_channels_create(btns_core_t *core)
 				.ike_updown = _ike_updown,
 				.ike_rekey = _ike_rekey,
 				.ike_update = _ike_update,
+				.ike_state_change = _ike_state_change,
 				.child_state_change = _child_state_change,
 			},
 			.destroy = _destroy,
 		},
 		.core = core,
+		.worker = worker,
 		.own_keys = btns_own_keys_create(),
 	);
 	return &this->public;

@@ -11,7 +11,7 @@
 
 #include <daemon.h>
 
-#include "btns/core.h"
+#include "btns_worker.h"
 
 typedef struct btns_channels_t btns_channels_t;
 typedef struct btns_algorithms_t btns_algorithms_t;
@@ -65,7 +65,9 @@ bool btns_derive_binding(keymat_t *keymat, chunk_t seed, uint8_t *out);
  * Create what feeds the core.
  *
  * @param core			core, used until destroy
+ * @param worker		worker, used until destroy
  */
-btns_channels_t *btns_channels_create(btns_core_t *core);
+btns_channels_t *btns_channels_create(btns_core_t *core,
+									  btns_worker_t *worker);
 
 #endif /** BTNS_CHANNELS_H_ @}*/

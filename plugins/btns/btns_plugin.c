@@ -165,7 +165,7 @@ static bool start(private_btns_plugin_t *this)
 	this->listener = btns_listener_create(this->core, this->worker);
 	this->listener->set_encodings(this->listener,
 								  settings->core.keys.encodings);
-	this->channels = btns_channels_create(this->core);
+	this->channels = btns_channels_create(this->core, this->worker);
 	free(settings);
 
 	btns_faults_watch(&this->listener->listener);

@@ -561,7 +561,8 @@ btns_vici_t *btns_vici_create(btns_core_t *core, btns_pad_t *pad,
 		return NULL;
 	}
 	manage(this, TRUE);
-	this->channels = btns_vici_channels_create(core, this->dispatcher,
+	this->channels = btns_vici_channels_create(core, worker,
+											   this->dispatcher,
 											   this->builder_create);
 	worker->set_callback(worker, rejected, this);
 	return &this->public;

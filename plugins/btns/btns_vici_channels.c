@@ -2,6 +2,7 @@
 
 #include "btns_vici_channels.h"
 #include "btns_convert.h"
+#include "btns_shunts.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -30,6 +31,11 @@ struct private_btns_vici_channels_t {
 	btns_core_t *core;
 
 	/**
+	 * Worker
+	 */
+	btns_worker_t *worker;
+
+	/**
 	 * vici's dispatcher
 	 */
 	vici_dispatcher_t *dispatcher;
@@ -38,6 +44,13 @@ struct private_btns_vici_channels_t {
 	 * vici_builder_create() in the vici plugin
 	 */
 	vici_builder_t *(*builder_create)();
+};
+
+/**
+ * Names of events, by btns_peer_event_t
+ */
+static char *events[] = {
+	"btns-peer-up", "btns-peer-down", "btns-peer-changed",
 };
 
 /**
@@ -496,6 +509,7 @@ CALLBACK(get_bindings, vici_message_t*,
 	{
 		return create_error(this, request.error);
 	}
+	btns_tell_shunts(this->core);
 	if (request.uniqueid)
 	{
 		status = btns_channel_of_sa(this->core, request.uniqueid, build_answer,
@@ -519,11 +533,47 @@ CALLBACK(get_bindings, vici_message_t*,
 	return answer.message ?: create_error(this, "finding the channel failed");
 }
 
+/**
+ * Raise an event for what became of a peer.
+ */
+static void peer_event(void *user, btns_peer_event_t event,
+					   const btns_channel_info_t *info, const uint8_t *before)
+{
+	private_btns_vici_channels_t *this = user;
+	vici_builder_t *builder;
+
+	if (!this->dispatcher->has_event_listeners(this->dispatcher,
+											   events[event]))
+	{
+		return;
+	}
+	builder = this->builder_create();
+	add_root(builder, info);
+	add_fingerprint(builder, "previous-fingerprint", before);
+	this->dispatcher->raise_event(this->dispatcher, events[event], 0,
+								  builder->finalize(builder));
+}
+
+/**
+ * Register or unregister command and events.
+ */
+static void manage(private_btns_vici_channels_t *this, bool reg)
+{
+	int i;
+
+	this->dispatcher->manage_command(this->dispatcher, COMMAND_BINDINGS,
+									 reg ? get_bindings : NULL, this);
+	for (i = 0; i < countof(events); i++)
+	{
+		this->dispatcher->manage_event(this->dispatcher, events[i], reg);
+	}
+}
+
 METHOD(btns_vici_channels_t, destroy, void,
 	private_btns_vici_channels_t *this)
 {
-	this->dispatcher->manage_command(this->dispatcher, COMMAND_BINDINGS, NULL,
-									 this);
+	this->worker->set_peer_callback(this->worker, NULL, NULL);
+	manage(this, FALSE);
 	free(this);
 }
 
@@ -531,7 +581,7 @@ METHOD(btns_vici_channels_t, destroy, void,
  * Described in header.
  */
 btns_vici_channels_t *btns_vici_channels_create(btns_core_t *core,
-						vici_dispatcher_t *dispatcher,
+						btns_worker_t *worker, vici_dispatcher_t *dispatcher,
 						vici_builder_t *(*builder)())
 {
 	private_btns_vici_channels_t *this;
@@ -541,10 +591,11 @@ btns_vici_channels_t *btns_vici_channels_create(btns_core_t *core,
 			.destroy = _destroy,
 		},
 		.core = core,
+		.worker = worker,
 		.dispatcher = dispatcher,
 		.builder_create = builder,
 	);
-	dispatcher->manage_command(dispatcher, COMMAND_BINDINGS, get_bindings,
-							   this);
+	manage(this, TRUE);
+	worker->set_peer_callback(worker, peer_event, this);
 	return &this->public;
 }

@@ -14,12 +14,12 @@
 #include <plugins/vici/vici_builder.h>
 #include <plugins/vici/vici_dispatcher.h>
 
-#include "btns/core.h"
+#include "btns_worker.h"
 
 typedef struct btns_vici_channels_t btns_vici_channels_t;
 
 /**
- * Registers the command btns-get-bindings.
+ * Registers the command btns-get-bindings and the events about peers.
  */
 struct btns_vici_channels_t {
 
@@ -33,11 +33,12 @@ struct btns_vici_channels_t {
  * Register.
  *
  * @param core			core, used until destroy
+ * @param worker		worker, used until destroy
  * @param dispatcher	vici's, used until destroy
  * @param builder		vici_builder_create() in the vici plugin
  */
 btns_vici_channels_t *btns_vici_channels_create(btns_core_t *core,
-						vici_dispatcher_t *dispatcher,
+						btns_worker_t *worker, vici_dispatcher_t *dispatcher,
 						vici_builder_t *(*builder)());
 
 #endif /** BTNS_VICI_CHANNELS_H_ @}*/

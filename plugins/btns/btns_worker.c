@@ -2,6 +2,7 @@
 
 #include "btns_worker.h"
 #include "btns_convert.h"
+#include "btns_shunts.h"
 
 #include <threading/condvar.h>
 #include <threading/mutex.h>
@@ -85,7 +86,17 @@ struct private_btns_worker_t {
 	void *user;
 
 	/**
-	 * Lock for cb and user; held while the callback runs
+	 * Who hears what became of peers
+	 */
+	btns_peer_event_cb_t peer_cb;
+
+	/**
+	 * Passed to peer_cb
+	 */
+	void *peer_user;
+
+	/**
+	 * Lock for callbacks and what is passed to them; held while one runs
 	 */
 	mutex_t *cb_mutex;
 
@@ -125,6 +136,11 @@ struct private_btns_worker_t {
 	bool shed;
 
 	/**
+	 * Something became of peers
+	 */
+	bool tell;
+
+	/**
 	 * When that was done last, as btns_now()
 	 */
 	int64_t last_shed;
@@ -135,7 +151,8 @@ struct private_btns_worker_t {
 	bool stop;
 
 	/**
-	 * Lock for the queues, current, queued, done, audit, shed, last_shed, stop.
+	 * Lock for the queues, current, queued, done, audit, shed, tell, last_shed,
+	 * stop.
 	 * Never held across a call into charon.
 	 */
 	mutex_t *mutex;
@@ -407,6 +424,24 @@ METHOD(btns_worker_t, shed, void,
 	this->mutex->unlock(this->mutex);
 }
 
+METHOD(btns_worker_t, tell, void,
+	private_btns_worker_t *this)
+{
+	this->mutex->lock(this->mutex);
+	this->tell = TRUE;
+	this->condvar->signal(this->condvar);
+	this->mutex->unlock(this->mutex);
+}
+
+METHOD(btns_worker_t, set_peer_callback, void,
+	private_btns_worker_t *this, btns_peer_event_cb_t cb, void *user)
+{
+	this->cb_mutex->lock(this->cb_mutex);
+	this->peer_cb = cb;
+	this->peer_user = user;
+	this->cb_mutex->unlock(this->cb_mutex);
+}
+
 METHOD(btns_worker_t, wait_closed, void,
 	private_btns_worker_t *this, u_int ms)
 {
@@ -490,6 +525,22 @@ static void reap(private_btns_worker_t *this, bool audit)
 }
 
 /**
+ * Callback of the core: something became of a peer.
+ */
+static void peer_cb(void *user, btns_peer_event_t event,
+					const btns_channel_info_t *info, const uint8_t *before)
+{
+	private_btns_worker_t *this = user;
+
+	this->cb_mutex->lock(this->cb_mutex);
+	if (this->peer_cb)
+	{
+		this->peer_cb(this->peer_user, event, info, before);
+	}
+	this->cb_mutex->unlock(this->cb_mutex);
+}
+
+/**
  * Wait for something to do.
  *
  * @param task		next task, NULL if there is none
@@ -503,7 +554,8 @@ static bool wait_for_work(private_btns_worker_t *this, queued_t **task,
 	bool timeout = FALSE, stop;
 
 	this->mutex->lock(this->mutex);
-	while (!this->stop && !this->audit && !this->shed && !timeout &&
+	while (!this->stop && !this->audit && !this->shed && !this->tell &&
+		   !timeout &&
 		   !this->closes->get_count(this->closes) &&
 		   !this->reports->get_count(this->reports))
 	{
@@ -512,7 +564,7 @@ static bool wait_for_work(private_btns_worker_t *this, queued_t **task,
 	}
 	*audit = this->audit || timeout;
 	*shed = this->shed;
-	this->audit = this->shed = FALSE;
+	this->audit = this->shed = this->tell = FALSE;
 	if (*shed)
 	{
 		this->last_shed = btns_now();
@@ -569,11 +621,13 @@ static void *work(private_btns_worker_t *this)
 			}
 			queued_destroy(task);
 		}
+		btns_peer_events(this->core, peer_cb, this);
 		now = time_monotonic(NULL);
 		if (audit || now - last >= BTNS_AUDIT_INTERVAL)
 		{
 			last = now;
 			this->pad->update(this->pad, TRUE);
+			btns_tell_shunts(this->core);
 			btns_audit(this->core, evict_cb, this);
 			reap(this, TRUE);
 		}
@@ -619,6 +673,8 @@ btns_worker_t *btns_worker_create(btns_core_t *core, btns_pad_t *pad)
 			.set_callback = _set_callback,
 			.audit = _audit,
 			.shed = _shed,
+			.tell = _tell,
+			.set_peer_callback = _set_peer_callback,
 			.wait_closed = _wait_closed,
 			.destroy = _destroy,
 		},

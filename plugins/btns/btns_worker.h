@@ -95,6 +95,20 @@ struct btns_worker_t {
 	void (*shed)(btns_worker_t *this);
 
 	/**
+	 * Have the core asked soon what became of peers. Callable in any hook.
+	 */
+	void (*tell)(btns_worker_t *this);
+
+	/**
+	 * Set who hears what became of peers.
+	 *
+	 * @param cb		callback, NULL for nobody
+	 * @param user		passed to cb
+	 */
+	void (*set_peer_callback)(btns_worker_t *this, btns_peer_event_cb_t cb,
+							  void *user);
+
+	/**
 	 * Wait until all IKE_SAs that were to be closed when this was called are
 	 * closed. Not to be called in a hook, nor with an IKE_SA checked out that is
 	 * to be closed. Returns at once if there are none.

@@ -52,7 +52,9 @@ btns_binding_info_t show(btns::BindingType type, const btns::BindingAnswer &answ
 	return out;
 }
 
-void show(const btns::ChannelAnswer &answer, btns_channel_cb_t cb, void *user)
+/** Call use(const btns_channel_info_t &). */
+template <typename Use>
+void show(const btns::ChannelAnswer &answer, Use &&use)
 {
 	btns_channel_info_t info{};
 	info.protection = answer.protection;
@@ -84,7 +86,7 @@ void show(const btns::ChannelAnswer &answer, btns_channel_cb_t cb, void *user)
 		info.endpoints = show(btns::BindingType::endpoints, channel.endpoints);
 		info.unique = show(btns::BindingType::unique, channel.unique);
 	}
-	cb(user, &info);
+	use(info);
 }
 
 /** Show the channel that is found, or refuse. */
@@ -103,7 +105,7 @@ btns_status_t show_found(const char *function, btns_core_t *core, btns_channel_c
 					 {
 						 return BTNS_STATUS_REFUSED;
 					 }
-					 show(answer, cb, user);
+					 show(answer, [&](const btns_channel_info_t &info) { cb(user, &info); });
 					 return BTNS_STATUS_OK;
 				 });
 }
@@ -275,7 +277,7 @@ btns_status_t btns_channel_of_flow(btns_core_t *core, const btns_flow_t *flow, b
 					 }
 					 show(core->core.channels().find(
 							  {flow->protocol, *local, *remote, flow->local_port, flow->remote_port}),
-						  cb, user);
+						  [&](const btns_channel_info_t &info) { cb(user, &info); });
 					 return BTNS_STATUS_OK;
 				 });
 }
@@ -289,6 +291,38 @@ btns_status_t btns_channel_of_child(btns_core_t *core, uint32_t child, btns_chan
 {
 	return show_found(__func__, core, cb, user,
 					  [child](const btns::SideTable &table) { return table.of_child(child); });
+}
+
+btns_status_t btns_sa_peer_up(btns_core_t *core, uint32_t sa)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 core->core.table.peer_up(sa);
+					 return BTNS_STATUS_OK;
+				 });
+}
+
+btns_status_t btns_peer_events(btns_core_t *core, btns_peer_event_cb_t cb, void *user)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr || cb == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 while (const auto event = core->core.table.take_event())
+					 {
+						 show(event->channel, [&](const btns_channel_info_t &info)
+							  { cb(user, event->event, &info, event->before ? event->before->data() : nullptr); });
+					 }
+					 return BTNS_STATUS_OK;
+				 });
 }
 
 const char *btns_method_name(btns_method_t method)

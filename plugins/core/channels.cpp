@@ -239,6 +239,75 @@ void SideTable::shunts(std::vector<Shunt> shunts)
 	}
 }
 
+void SideTable::queue_event(bool came, uint32_t sa, const Record &record)
+{
+	events_.push_back({came, record.root.id, snapshot(sa, record, nullptr)});
+	if (events_.size() > events_max)
+	{
+		events_.pop_front();
+	}
+}
+
+void SideTable::tell_gone(uint32_t sa, Record &record)
+{
+	if (record.root.told && !record.superseded)
+	{
+		try
+		{
+			queue_event(false, sa, record);
+		}
+		catch (const std::bad_alloc &)
+		{
+			// it goes nevertheless
+		}
+		record.root.told = false;
+	}
+}
+
+void SideTable::peer_up(uint32_t sa)
+{
+	const Lock lock(mutex_);
+	Record *record = find(sa);
+	if (record != nullptr && record->root.ike_version != 0 && !record->root.told)
+	{
+		queue_event(true, sa, *record);
+		record->root.told = true;
+	}
+}
+
+std::optional<PeerEvent> SideTable::take_event()
+{
+	const Lock watching(watch_mutex_);
+	if (changed_)
+	{
+		return std::exchange(changed_, std::nullopt);
+	}
+	std::optional<QueuedEvent> next;
+	{
+		const Lock lock(mutex_);
+		if (events_.empty())
+		{
+			return std::nullopt;
+		}
+		next = std::move(events_.front());
+		events_.pop_front();
+	}
+	PeerEvent event{next->came ? BTNS_PEER_UP : BTNS_PEER_DOWN, complete(std::move(next->snapshot)), std::nullopt};
+	const Channel &channel = *event.channel.channel;
+	if (!next->came)
+	{
+		watch_.went(next->root);
+		return event;
+	}
+	const auto before =
+		watch_.came(next->root, channel.connection, channel.peer.address, channel.peer_fingerprint);
+	if (before.changed)
+	{
+		changed_ = PeerEvent{BTNS_PEER_CHANGED, event.channel, before.fingerprint};
+	}
+	return event;
+}
+
 bool Shunt::operator==(const Shunt &other) const
 {
 	const auto same = [](const std::vector<btns_ts_t> &a, const std::vector<btns_ts_t> &b)

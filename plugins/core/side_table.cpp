@@ -192,6 +192,7 @@ bool SideTable::init(uint32_t sa, const btns_init_t &init, const Settings &setti
 		}
 		record = &make(sa);
 	}
+	tell_gone(sa, *record);
 	// charon starts over with the same unique ID: nothing about the peer holds any more. What is in the kernel does.
 	forget_certs(*record);
 	record->verified.reset();
@@ -639,6 +640,7 @@ void SideTable::drop(uint32_t sa)
 		return;
 	}
 	Record &record = found->second;
+	tell_gone(sa, record);
 	record.verified.reset();
 	disarm(record);
 	close_half_open(record);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,6 +20,7 @@
 #include "handshake.h"
 #include "holdings.h"
 #include "pad_config.h"
+#include "peer_watch.h"
 #include "presented_key.h"
 #include "settings.h"
 
@@ -33,6 +35,8 @@ constexpr size_t all_certs_bytes_max = 64 * 1024 * 1024;
 constexpr size_t pending_max = 4;
 /** BTNS peers whose traffic is looked at in one go. */
 constexpr size_t looks_max = 64;
+/** Peers that came or went and nobody has heard of, at most; the oldest are forgotten. */
+constexpr size_t events_max = 1024;
 /** Milliseconds that somebody may take until IKE_AUTH when there is hardly any room; RFC 8019, section 4.1. */
 constexpr int64_t half_open_grace = 5000;
 
@@ -71,6 +75,15 @@ struct Eviction
 {
 	uint32_t sa;
 	btns_reason_t reason;
+};
+
+/** A peer came or went. */
+struct PeerEvent
+{
+	btns_peer_event_t event = BTNS_PEER_UP;
+	ChannelAnswer channel;
+	/** the key that was there before, if it has changed */
+	std::optional<Fingerprint> before;
 };
 
 /** The answer to a CHILD_SA. */
@@ -157,6 +170,11 @@ public:
 	void installed(uint32_t sa, const btns_child_t &child);
 	void shunts(std::vector<Shunt> shunts);
 
+	/** An authenticated IKE_SA is up: its peer has come. It has gone with drop(). */
+	void peer_up(uint32_t sa);
+	/** The next of these, with a peer that has changed its key as one that has come, and then as changed. */
+	std::optional<PeerEvent> take_event();
+
 	[[nodiscard]] ChannelAnswer find(const Flow &flow) const override;
 	/** The channel of an IKE_SA, without a CHILD_SA; or of the CHILD_SA with a unique ID. */
 	[[nodiscard]] ChannelAnswer of_sa(uint32_t sa) const;
@@ -192,6 +210,8 @@ private:
 		/** seconds since the epoch */
 		int64_t established = 0;
 		Binding unique{};
+		/** take_event() will tell, or has told, that it came */
+		bool told = false;
 		/** why there is no unique binding */
 		Unavailable why = Unavailable::not_seen;
 		uint8_t ike_version = 0;
@@ -262,6 +282,14 @@ private:
 		uint8_t ike_version = 0;
 	};
 
+	struct QueuedEvent
+	{
+		/** came; else went */
+		bool came;
+		uint64_t root;
+		Snapshot snapshot;
+	};
+
 	Record *find(uint32_t sa);
 	[[nodiscard]] const Record *find(uint32_t sa) const;
 	void forget_certs(Record &record);
@@ -305,6 +333,9 @@ private:
 	std::shared_ptr<const KeyInfo> local_key(Bytes spki);
 	static Snapshot snapshot(uint32_t sa, const Record &record, const Holding *child);
 	static ChannelAnswer complete(Snapshot snapshot);
+	void queue_event(bool came, uint32_t sa, const Record &record);
+	/** It is no longer what it was. */
+	void tell_gone(uint32_t sa, Record &record);
 
 	mutable std::mutex mutex_;
 	HoldingIndex index_;
@@ -319,8 +350,14 @@ private:
 	/** our own, of which there are few */
 	std::vector<LocalKey> local_keys_;
 	std::vector<Shunt> shunts_;
+	std::deque<QueuedEvent> events_;
 	std::atomic<uint64_t> generation_ = 1;
 	std::map<uint32_t, Record> records_;
+
+	/* of take_event() */
+	std::mutex watch_mutex_;
+	PeerWatch watch_;
+	std::optional<PeerEvent> changed_;
 };
 
 } // namespace btns

@@ -213,6 +213,13 @@ btns_reason_t World::call_child(const Child &child, Call &&call)
 	plain.present = child.present;
 	plain.installing = child.installing;
 	plain.child = child.id;
+	plain.name = "data";
+	plain.encryption_algorithm = "AES_GCM_16-128";
+	plain.mode = BTNS_MODE_TUNNEL;
+	plain.integrity = child.integrity;
+	plain.confidentiality = child.confidentiality;
+	plain.conditional = child.conditional;
+	plain.priority = child.priority;
 	btns_reason_t reason = BTNS_REASON_NONE;
 	last_status = call(plain, reason);
 	return reason;

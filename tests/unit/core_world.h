@@ -129,6 +129,11 @@ struct Child
 	uint32_t rekeys = 0;
 	/** others that charon has */
 	size_t present = 0;
+	/* what applications are told */
+	bool integrity = true;
+	bool confidentiality = true;
+	bool conditional = false;
+	uint32_t priority = 0;
 };
 
 class World

@@ -914,6 +914,24 @@ btns_status_t btns_channel_of_sa(btns_core_t *core, uint32_t sa, btns_channel_cb
 /** The channel of the CHILD_SA with a unique ID. REFUSED if there is none that is up. */
 btns_status_t btns_channel_of_child(btns_core_t *core, uint32_t child, btns_channel_cb_t cb, void *user);
 
+/** What became of a peer. */
+typedef enum btns_peer_event_t
+{
+	BTNS_PEER_UP = 0,
+	BTNS_PEER_DOWN,
+	/** follows BTNS_PEER_UP: where a peer of the same connection had gone, one with another key, or none, has come */
+	BTNS_PEER_CHANGED,
+} btns_peer_event_t;
+
+/** The peer of an authenticated IKE_SA has come, after btns_sa_outer() and btns_sa_unique(). */
+btns_status_t btns_sa_peer_up(btns_core_t *core, uint32_t sa);
+
+/** @param before	for BTNS_PEER_CHANGED the fingerprint of the key before, else NULL */
+typedef void (*btns_peer_event_cb_t)(void *user, btns_peer_event_t event, const btns_channel_info_t *info,
+									 const uint8_t *before);
+/** Call for all that has become of peers since the last call; a bounded number is kept. Not for hooks. */
+btns_status_t btns_peer_events(btns_core_t *core, btns_peer_event_cb_t cb, void *user);
+
 /** "btns", "certificate", "public-key", "psk", "eap", "null", "multiple", "unknown"; static storage. */
 const char *btns_method_name(btns_method_t method);
 /** "transport", "tunnel", "beet", "none"; static storage. */
