@@ -465,6 +465,7 @@ ChannelAnswer SideTable::find(const Flow &flow) const
 		const Range host = host_range(flow.remote);
 		index_.authenticated.for_each_overlap(host, look);
 		index_.strangers.for_each_overlap(host, look);
+		index_.rounded.for_each_overlap(host, look);
 		if (seen > candidates_max)
 		{
 			return answer(BTNS_AMBIGUOUS, "too-many", "too many CHILD_SAs have the other address to compare them all");

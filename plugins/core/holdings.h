@@ -14,6 +14,7 @@
 #include "interval_index.h"
 #include "key_info.h"
 #include "name_pool.h"
+#include "policy.h"
 
 namespace btns
 {
@@ -25,6 +26,8 @@ struct HoldingIndex
 {
 	IntervalIndex<const Holding *> strangers;
 	IntervalIndex<const Holding *> authenticated;
+	/** the policies of ranges that are no prefixes: they take more */
+	IntervalIndex<const Holding *> rounded;
 };
 
 /** What is known of a CHILD_SA beside its selectors. */
@@ -70,7 +73,7 @@ public:
 	};
 
 	Holding(HoldingIndex &index, Content content)
-		: index_(content.key ? index.strangers : index.authenticated), content_(std::move(content))
+		: index_(index), content_(std::move(content))
 	{
 		try
 		{
@@ -78,7 +81,11 @@ public:
 			{
 				if (const auto range = to_range(ts))
 				{
-					index_.insert(*range, this);
+					own_index().insert(*range, this);
+					if (!range->is_prefix())
+					{
+						index_.rounded.insert(policy_range(*range), this);
+					}
 				}
 			}
 		}
@@ -124,12 +131,18 @@ private:
 		{
 			if (const auto range = to_range(ts))
 			{
-				index_.remove(*range, this);
+				own_index().remove(*range, this);
+				if (!range->is_prefix())
+				{
+					index_.rounded.remove(policy_range(*range), this);
+				}
 			}
 		}
 	}
 
-	IntervalIndex<const Holding *> &index_;
+	IntervalIndex<const Holding *> &own_index() { return content_.key ? index_.strangers : index_.authenticated; }
+
+	HoldingIndex &index_;
 	Content content_;
 };
 

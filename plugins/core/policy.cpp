@@ -71,6 +71,11 @@ Side fit_side(const btns_ts_t &ts, const Address &address, uint16_t port)
 
 } // namespace
 
+Range policy_range(const Range &range)
+{
+	return prefix_of({range.family, range.first}, common_bits(range.family, range.first, range.last));
+}
+
 std::optional<PolicyFit> fit_policy(const btns_ts_t &local, const btns_ts_t &remote, const Flow &flow, PolicyKind kind,
 									uint32_t manual)
 {

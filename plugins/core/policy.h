@@ -24,6 +24,9 @@ enum class PolicyKind
 	shunt,
 };
 
+/** The addresses that a policy for a range takes: the longest prefix that covers it. */
+Range policy_range(const Range &range);
+
 /** How the kernel ranks a policy that takes a flow: it uses the one with the lowest priority. */
 struct PolicyFit
 {

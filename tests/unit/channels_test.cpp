@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <array>
@@ -39,8 +40,8 @@ struct Authenticated
 	unsigned local_rounds = 1;
 	unsigned peer_rounds = 1;
 	unsigned ike_version = 2;
-	Octets local_key;
-	Octets peer_key;
+	Octets local_key{};
+	Octets peer_key{};
 	std::string id = "somebody";
 };
 
@@ -260,10 +261,13 @@ TEST_F(Channels, are_not_guessed_from_what_a_kernel_rounds)
 	peer(1, with_keys());
 	child(1, 1, {ts("10.5.0.1-10.5.0.6")});
 	EXPECT_EQ(find("10.5.0.6").protection, BTNS_PROTECTED);
-	EXPECT_EQ(find("10.5.0.7").protection, BTNS_UNPROTECTED) << "no selector has it";
-	// but where the rounded policy may go before another one
+	EXPECT_EQ(find("10.5.0.7").protection, BTNS_AMBIGUOUS) << "the kernel has 10.5.0.0/29";
+	EXPECT_EQ(find("10.5.0.8").protection, BTNS_UNPROTECTED);
+	// the rounded policy may go before another one
 	peer(2, with_keys());
 	child(2, 2, {ts("10.5.0.0/16")}, {ts("10.99.0.0/16")});
+	EXPECT_EQ(find("10.5.0.7").protection, BTNS_AMBIGUOUS);
+	EXPECT_EQ(find("10.5.0.8").channel->sa, 2U);
 	child(1, 3, {ts("10.5.0.0/16", 1024, 65535)});
 	EXPECT_EQ(find("10.5.0.9", 1000, 80).protection, BTNS_AMBIGUOUS);
 	EXPECT_STREQ(find("10.5.0.9", 1000, 80).code, "selectors");
