@@ -105,7 +105,7 @@ void SideTable::describe(const btns_child_t &child, ChildFacts &facts)
 	facts.name = names_.get(text(child.name));
 	facts.encryption_algorithm = names_.get(text(child.encryption_algorithm));
 	facts.integrity_algorithm = names_.get(text(child.integrity_algorithm));
-	facts.mode = child.mode;
+	facts.mode = octet(child.mode);
 	facts.confidentiality = child.confidentiality;
 	facts.integrity = child.integrity;
 	facts.conditional = child.conditional;
@@ -114,13 +114,17 @@ void SideTable::describe(const btns_child_t &child, ChildFacts &facts)
 void SideTable::installed(uint32_t sa, const btns_child_t &child)
 {
 	const Lock lock(mutex_);
-	const Record *record = find(sa);
-	Holding *holding = record != nullptr ? find_child(*record, child.child) : nullptr;
-	if (holding != nullptr)
+	if (Record *record = find(sa))
 	{
-		describe(child, *holding->facts());
-		holding->facts()->installed = true;
-		changed();
+		for (Holding &held : record->children)
+		{
+			if (held.facts()->child == child.child)
+			{
+				describe(child, *held.facts());
+				held.facts()->installed = true;
+				changed();
+			}
+		}
 	}
 }
 
@@ -296,16 +300,32 @@ std::optional<PeerEvent> SideTable::take_event()
 	const Channel &channel = *event.channel.channel;
 	if (!next->came)
 	{
-		watch_.went(next->root);
+		if (channel.peer_fingerprint)
+		{
+			watch_.went(channel.connection, channel.peer.address, *channel.peer_fingerprint);
+		}
 		return event;
 	}
-	const auto before =
-		watch_.came(next->root, channel.connection, channel.peer.address, channel.peer_fingerprint);
-	if (before.changed)
+	const auto before = watch_.came(channel.connection, channel.peer.address, channel.peer_fingerprint);
+	if (before && !has_others(channel, next->root))
 	{
-		changed_ = PeerEvent{BTNS_PEER_CHANGED, event.channel, before.fingerprint};
+		changed_ = PeerEvent{BTNS_PEER_CHANGED, event.channel, before};
 	}
 	return event;
+}
+
+/** Are there more peers of a connection at an address? Behind a NAT there may be many. */
+bool SideTable::has_others(const Channel &channel, uint64_t root) const
+{
+	const Lock lock(mutex_);
+	return std::ranges::any_of(records_,
+							   [&](const auto &entry)
+							   {
+								   const Record &record = entry.second;
+								   return record.root.told && record.root.id != root &&
+										  to_address(record.endpoints.remote) == channel.peer.address &&
+										  text_of(record.connection) == channel.connection;
+							   });
 }
 
 bool Shunt::operator==(const Shunt &other) const
@@ -334,7 +354,7 @@ SideTable::Snapshot SideTable::snapshot(uint32_t sa, const Record &record, const
 		const ChildFacts &facts = *child->facts();
 		channel.child = facts.child;
 		channel.child_name = text_of(facts.name);
-		channel.mode = facts.mode;
+		channel.mode = static_cast<btns_mode_t>(facts.mode);
 		channel.confidentiality = facts.confidentiality;
 		channel.integrity = facts.integrity;
 		channel.encryption_algorithm = text_of(facts.encryption_algorithm);
@@ -343,8 +363,8 @@ SideTable::Snapshot SideTable::snapshot(uint32_t sa, const Record &record, const
 	// of an IKE_SA: if all that it protects has it
 	out.authentication.integrity = child != nullptr
 									   ? channel.integrity
-									   : std::ranges::all_of(record.children, [](const auto &held)
-															 { return held->facts()->integrity || !held->facts()->installed; });
+									   : std::ranges::all_of(record.children, [](const Holding &held)
+															 { return held.facts()->integrity || !held.facts()->installed; });
 	out.authentication.rounds = root.local_rounds == root.peer_rounds ? root.peer_rounds
 																	  : std::max({2, int{root.local_rounds},
 																				  int{root.peer_rounds}});
@@ -544,3 +564,4 @@ ChannelAnswer SideTable::of_child(uint32_t child) const
 }
 
 } // namespace btns
+

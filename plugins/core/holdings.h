@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -37,13 +38,14 @@ struct ChildFacts
 	uint32_t child = 0;
 	/** of its policies, as configured; 0 if charon computes it */
 	uint32_t priority = 0;
-	/** when it was put here */
-	uint64_t order = 0;
-	Name name;
 	/** strongSwan's names, with sizes */
+	Name name;
 	Name encryption_algorithm;
 	Name integrity_algorithm;
-	btns_mode_t mode = BTNS_MODE_NONE;
+	/** when it was put here */
+	uint64_t order = 0;
+	/** btns_mode_t */
+	uint8_t mode = BTNS_MODE_NONE;
 	bool confidentiality = false;
 	bool integrity = false;
 	/** its policies take packets with a mark or of an interface only */
@@ -54,30 +56,31 @@ struct ChildFacts
 	bool up = false;
 };
 
-/** Addresses in the index for as long as this object lives. */
+/** Addresses in the index for as long as this object lives. Small: there is at least one for each CHILD_SA. */
 class Holding
 {
 public:
-	/** Who, and what. */
-	struct Content
+	/** Who holds it. */
+	struct Owner
 	{
 		/** charon's unique ID of the IKE_SA */
 		uint32_t sa;
 		/** of a stranger; NULL for an authenticated peer */
 		std::shared_ptr<const KeyInfo> key;
-		/** traffic selectors, remote ones first */
-		std::vector<btns_ts_t> selectors;
-		size_t remote_count;
-		/** NULL if it is no CHILD_SA's */
-		std::unique_ptr<ChildFacts> facts;
 	};
 
-	Holding(HoldingIndex &index, Content content)
-		: index_(index), content_(std::move(content))
+	/** @param facts	NULL if it is no CHILD_SA's */
+	Holding(HoldingIndex &index, Owner owner, std::span<const btns_ts_t> remote, std::span<const btns_ts_t> local,
+			std::unique_ptr<ChildFacts> facts)
+		: index_(index), sa_(owner.sa), remote_count_(static_cast<uint16_t>(std::min(remote.size(), selectors_max))),
+		  local_count_(static_cast<uint16_t>(std::min(local.size(), selectors_max))), key_(std::move(owner.key)),
+		  selectors_(std::make_unique<btns_ts_t[]>(size_t{remote_count_} + local_count_)), facts_(std::move(facts))
 	{
+		std::ranges::copy(remote.first(remote_count_), selectors_.get());
+		std::ranges::copy(local.first(local_count_), selectors_.get() + remote_count_);
 		try
 		{
-			for (const btns_ts_t &ts : remote())
+			for (const btns_ts_t &ts : this->remote())
 			{
 				if (const auto range = to_range(ts))
 				{
@@ -101,29 +104,25 @@ public:
 	Holding(Holding &&) = delete;
 	Holding &operator=(Holding &&) = delete;
 
-	[[nodiscard]] uint32_t sa() const { return content_.sa; }
+	[[nodiscard]] uint32_t sa() const { return sa_; }
 	/** Is it a stranger's, and this key not its own? */
-	[[nodiscard]] bool is_another(const Fingerprint &key) const
-	{
-		return content_.key && content_.key->fingerprint() != key;
-	}
-	[[nodiscard]] std::span<const btns_ts_t> remote() const
-	{
-		return std::span(content_.selectors).first(content_.remote_count);
-	}
-	[[nodiscard]] std::span<const btns_ts_t> local() const
-	{
-		return std::span(content_.selectors).subspan(content_.remote_count);
-	}
+	[[nodiscard]] bool is_another(const Fingerprint &key) const { return key_ && key_->fingerprint() != key; }
+	[[nodiscard]] std::span<const btns_ts_t> remote() const { return {selectors_.get(), remote_count_}; }
+	[[nodiscard]] std::span<const btns_ts_t> local() const { return {selectors_.get() + remote_count_, local_count_}; }
 	/** Of the remote selectors; sorted, each once. */
 	[[nodiscard]] std::vector<Range> ranges() const { return address_ranges(remote()); }
 	/** NULL if it is no CHILD_SA's. */
-	[[nodiscard]] const ChildFacts *facts() const { return content_.facts.get(); }
-	[[nodiscard]] ChildFacts *facts() { return content_.facts.get(); }
+	[[nodiscard]] const ChildFacts *facts() const { return facts_.get(); }
+	[[nodiscard]] ChildFacts *facts() { return facts_.get(); }
 	/** The IKE_SA was rekeyed. */
-	void move_to(uint32_t sa) { content_.sa = sa; }
+	void move_to(uint32_t sa) { sa_ = sa; }
 
 private:
+	/** of one side; charon has fewer than fit into a message */
+	static constexpr size_t selectors_max = UINT16_MAX;
+
+	IntervalIndex<const Holding *> &own_index() { return key_ ? index_.strangers : index_.authenticated; }
+
 	void release()
 	{
 		// what was not inserted, or twice, is not found
@@ -140,10 +139,14 @@ private:
 		}
 	}
 
-	IntervalIndex<const Holding *> &own_index() { return content_.key ? index_.strangers : index_.authenticated; }
-
 	HoldingIndex &index_;
-	Content content_;
+	uint32_t sa_;
+	uint16_t remote_count_;
+	uint16_t local_count_;
+	std::shared_ptr<const KeyInfo> key_;
+	/** remote ones first */
+	std::unique_ptr<btns_ts_t[]> selectors_;
+	std::unique_ptr<ChildFacts> facts_;
 };
 
 } // namespace btns

@@ -4,53 +4,45 @@
 namespace btns
 {
 
-PeerWatch::Before PeerWatch::came(uint64_t root, const std::string &connection, const Address &address,
-								  const std::optional<Fingerprint> &fingerprint)
+void PeerWatch::went(const std::string &connection, const Address &address, const Fingerprint &key)
 {
-	went(root);
-	if (there_.size() >= there_max)
+	const Place place{connection, address};
+	const auto known = places_.find(place);
+	if (known != places_.end())
 	{
-		// nobody said that they went
-		*this = PeerWatch();
-	}
-	const Key key{connection, address};
-	const auto [place, fresh] = places_.try_emplace(key);
-	there_.try_emplace(root, key);
-	Place &here = place->second;
-	Before before;
-	if (!fresh)
-	{
-		before.fingerprint = here.last;
-		before.changed = here.there == 0 && here.last && here.last != fingerprint;
-	}
-	if (!fresh && here.there == 0)
-	{
-		empty_.erase(here.left);
-	}
-	here.there++;
-	here.last = fingerprint;
-	return before;
-}
-
-void PeerWatch::went(uint64_t root)
-{
-	const auto peer = there_.find(root);
-	if (peer == there_.end())
-	{
+		known->second.key = key;
+		order_.splice(order_.end(), order_, known->second.order);
 		return;
 	}
-	const auto place = places_.find(peer->second);
-	if (place->second.there == 1)
+	order_.push_back(place);
+	try
 	{
-		place->second.left = empty_.insert(empty_.end(), peer->second);
+		places_.emplace(place, Left{key, std::prev(order_.end())});
 	}
-	place->second.there--;
-	there_.erase(peer);
-	if (empty_.size() > watched_max)
+	catch (...)
 	{
-		places_.erase(empty_.front());
-		empty_.pop_front();
+		order_.pop_back();
+		throw;
 	}
+	if (places_.size() > watched_max)
+	{
+		places_.erase(order_.front());
+		order_.pop_front();
+	}
+}
+
+std::optional<Fingerprint> PeerWatch::came(const std::string &connection, const Address &address,
+										   const std::optional<Fingerprint> &key)
+{
+	const auto known = places_.find({connection, address});
+	if (known == places_.end())
+	{
+		return std::nullopt;
+	}
+	const Fingerprint before = known->second.key;
+	order_.erase(known->second.order);
+	places_.erase(known);
+	return before == key ? std::nullopt : std::optional(before);
 }
 
 } // namespace btns

@@ -141,7 +141,7 @@ btns_reason_t SideTable::check_room(const Record &record, const Settings &settin
 size_t SideTable::count_children(const Record &record)
 {
 	return static_cast<size_t>(
-		std::ranges::count_if(record.children, [](const auto &child) { return child->facts()->up; }));
+		std::ranges::count_if(record.children, [](const Holding &child) { return child.facts()->up; }));
 }
 
 bool SideTable::has_children(const Record &record)
@@ -149,11 +149,11 @@ bool SideTable::has_children(const Record &record)
 	return count_children(record) > 0;
 }
 
-Holding *SideTable::find_child(const Record &record, uint32_t child)
+const Holding *SideTable::find_child(const Record &record, uint32_t child)
 {
 	const auto found =
-		std::ranges::find_if(record.children, [child](const auto &held) { return held->facts()->child == child; });
-	return found == record.children.end() ? nullptr : found->get();
+		std::ranges::find_if(record.children, [child](const Holding &held) { return held.facts()->child == child; });
+	return found == record.children.end() ? nullptr : &*found;
 }
 
 void SideTable::forget_message(Record &record)
@@ -573,7 +573,6 @@ void SideTable::rekey(uint32_t from, uint32_t to)
 	Record &next = make(to);
 	// everything that can fail is done before anything is moved
 	std::string asserted_id = old->asserted_id;
-	next.children.reserve(next.children.size() + old->children.size());
 	close_half_open(next);
 	if (next.place)
 	{
@@ -600,12 +599,11 @@ void SideTable::rekey(uint32_t from, uint32_t to)
 	next.had_children = old->had_children;
 	next.begun = old->begun;
 	next.active = old->active;
-	for (auto &child : old->children)
+	for (Holding &child : old->children)
 	{
-		child->move_to(to);
-		next.children.push_back(std::move(child));
+		child.move_to(to);
 	}
-	old->children.clear();
+	next.children.splice_after(next.children.before_begin(), old->children);
 	if (old->hosts)
 	{
 		next.hosts = std::move(old->hosts);
@@ -661,13 +659,13 @@ bool SideTable::has_too_many(const Record &record, const btns_child_t &child, co
 {
 	size_t others = 0;
 	size_t different = 0;
-	for (const auto &other : record.children)
+	for (const Holding &other : record.children)
 	{
 		// what is only being installed is counted when it comes up
-		if (other->facts()->child != child.child && other->facts()->up)
+		if (other.facts()->child != child.child && other.facts()->up)
 		{
 			others++;
-			different += other->ranges() != remote ? 1 : 0;
+			different += other.ranges() != remote ? 1 : 0;
 		}
 	}
 	return different >= max || others >= 2 * size_t{max} || child.present > 2 * size_t{max};
@@ -684,8 +682,8 @@ bool SideTable::keeps_selectors(const Record &record, const btns_child_t &child,
 		return old->ranges() == remote;
 	}
 	// both sides rekeyed it at the same time
-	return std::ranges::any_of(record.children, [&](const auto &other)
-							   { return other->facts()->up && other->ranges() == remote; });
+	return std::ranges::any_of(record.children, [&](const Holding &other)
+							   { return other.facts()->up && other.ranges() == remote; });
 }
 
 btns_reason_t SideTable::check_child(const Record *record, const btns_child_t &child, const std::vector<Range> &remote,
@@ -767,40 +765,29 @@ void SideTable::store_child(uint32_t sa, Record &record, const btns_child_t &chi
 	facts->up = up;
 	describe(child, *facts);
 
-	std::vector<btns_ts_t> selectors;
-	selectors.reserve(child.remote_count + child.local_count);
-	selectors.insert(selectors.end(), child.remote, child.remote + child.remote_count);
-	selectors.insert(selectors.end(), child.local, child.local + child.local_count);
-	auto holding = std::make_unique<Holding>(
-		index_, Holding::Content{sa, child.btns ? record.verified : nullptr, std::move(selectors), child.remote_count,
-								 std::move(facts)});
-	const auto same = [&](const auto &held) { return held->facts()->child == child.child; };
-	if (const auto old = std::ranges::find_if(record.children, same); old != record.children.end())
-	{
-		*old = std::move(holding);
-	}
-	else
-	{
-		record.children.reserve(record.children.size() + 1);
-		record.children.push_back(std::move(holding));
-	}
+	const Holding &stored =
+		record.children.emplace_front(index_, Holding::Owner{sa, child.btns ? record.verified : nullptr},
+									  std::span(child.remote, child.remote_count),
+									  std::span(child.local, child.local_count), std::move(facts));
+	record.children.remove_if([&](const Holding &held)
+							  { return &held != &stored && held.facts()->child == child.child; });
 	changed();
 
 	// one that never came up and was never reported down
 	size_t pending = 0;
 	const ChildFacts *oldest = nullptr;
-	for (const auto &held : record.children)
+	for (const Holding &held : record.children)
 	{
-		const ChildFacts *facts_of = held->facts();
-		if (!facts_of->up)
+		const ChildFacts *known = held.facts();
+		if (!known->up)
 		{
 			pending++;
-			oldest = oldest == nullptr || facts_of->order < oldest->order ? facts_of : oldest;
+			oldest = oldest == nullptr || known->order < oldest->order ? known : oldest;
 		}
 	}
 	if (pending > pending_max)
 	{
-		std::erase_if(record.children, [oldest](const auto &held) { return held->facts() == oldest; });
+		record.children.remove_if([oldest](const Holding &held) { return held.facts() == oldest; });
 	}
 }
 
@@ -851,7 +838,7 @@ void SideTable::child_down(uint32_t sa, uint32_t child)
 	const Lock lock(mutex_);
 	if (Record *record = find(sa))
 	{
-		std::erase_if(record->children, [child](const auto &held) { return held->facts()->child == child; });
+		record->children.remove_if([child](const Holding &held) { return held.facts()->child == child; });
 		changed();
 	}
 }
@@ -874,8 +861,8 @@ std::optional<std::vector<Eviction>> SideTable::holds(uint32_t sa, std::vector<R
 	{
 		selectors.push_back(to_selector(range));
 	}
-	make(sa).hosts = std::make_unique<Holding>(index_,
-											   Holding::Content{sa, nullptr, std::move(selectors), ranges.size(), {}});
+	make(sa).hosts = std::make_unique<Holding>(index_, Holding::Owner{sa, nullptr}, selectors,
+											   std::span<const btns_ts_t>(), nullptr);
 	return evictions;
 }
 
@@ -902,9 +889,9 @@ std::vector<Eviction> SideTable::audit(const Context &context) const
 		}
 		const bool overlaps =
 			std::ranges::any_of(record.children,
-								[&](const auto &child)
+								[&](const Holding &child)
 								{
-									return std::ranges::any_of(child->ranges(), [&](const Range &range)
+									return std::ranges::any_of(child.ranges(), [&](const Range &range)
 															   { return is_reserved(range, context); });
 								});
 		if (overlaps)

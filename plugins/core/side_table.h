@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <deque>
+#include <forward_list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -260,7 +261,8 @@ private:
 		bool remote_nat = false;
 		Root root;
 
-		std::vector<std::unique_ptr<Holding>> children;
+		/** in no order */
+		std::forward_list<Holding> children;
 		/** the peer's addresses, if it is authenticated */
 		std::unique_ptr<Holding> hosts;
 	};
@@ -300,7 +302,7 @@ private:
 	Record &make(uint32_t sa);
 	static bool has_children(const Record &record);
 	static size_t count_children(const Record &record);
-	static Holding *find_child(const Record &record, uint32_t child);
+	static const Holding *find_child(const Record &record, uint32_t child);
 	/** What applications are told of a CHILD_SA. */
 	void describe(const btns_child_t &child, ChildFacts &facts);
 	/** Made if there is none. */
@@ -334,6 +336,7 @@ private:
 	static Snapshot snapshot(uint32_t sa, const Record &record, const Holding *child);
 	static ChannelAnswer complete(Snapshot snapshot);
 	void queue_event(bool came, uint32_t sa, const Record &record);
+	[[nodiscard]] bool has_others(const Channel &channel, uint64_t root) const;
 	/** It is no longer what it was. */
 	void tell_gone(uint32_t sa, Record &record);
 

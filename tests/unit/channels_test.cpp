@@ -621,9 +621,22 @@ TEST_F(Channels, tell_who_comes_and_goes_and_whose_key_is_another)
 	btns_sa_peer_up(world, 4);
 	EXPECT_EQ(events(),
 			  (Events{{BTNS_PEER_DOWN, 3, false}, {BTNS_PEER_UP, 4, false}, {BTNS_PEER_CHANGED, 4, true}}));
+	// another one beside it, as behind a NAT
+	btns_sa_drop(world, 4);
+	peer(5, same);
+	btns_sa_peer_up(world, 5);
+	peer(6, with_keys());
+	btns_sa_peer_up(world, 6);
+	btns_sa_drop(world, 6);
+	peer(7, with_keys());
+	btns_sa_peer_up(world, 7);
+	for (const auto &[event, sa, before] : events())
+	{
+		EXPECT_FALSE(event == BTNS_PEER_CHANGED && sa > 5);
+	}
 	// one that never was up leaves nothing to tell
-	world.init(5, "192.0.2.7");
-	btns_sa_drop(world, 5);
+	world.init(8, "192.0.2.7");
+	btns_sa_drop(world, 8);
 	EXPECT_EQ(events(), Events{});
 }
 
