@@ -141,14 +141,48 @@ static void finish(private_btns_channels_t *this, ike_sa_t *ike_sa)
 	tell_up(this, ike_sa);
 }
 
+/**
+ * TRUE if a message is of the IKE_SA that a hook is called with: that is the one
+ * which the thread has in its hands, which may be another one when a new IKE_SA
+ * is initiated.
+ */
+static bool is_of(message_t *message, ike_sa_t *ike_sa)
+{
+	ike_sa_id_t *id = message->get_ike_sa_id(message), *own;
+
+	if (!id || !ike_sa || ike_sa->get_version(ike_sa) != IKEV2)
+	{
+		return FALSE;
+	}
+	own = ike_sa->get_id(ike_sa);
+	return id->get_initiator_spi(id) == own->get_initiator_spi(own);
+}
+
+/**
+ * Hand the octets of an IKE_SA_INIT message to the core.
+ */
+static void copy_message(private_btns_channels_t *this, ike_sa_t *ike_sa,
+						 message_t *message, bool incoming)
+{
+	btns_bytes_t octets = btns_bytes(message->get_packet_data(message));
+	ike_sa_id_t *id = message->get_ike_sa_id(message);
+
+	if (!incoming && message->get_request(message))
+	{	/* whatever IKE_SA the hook is called with */
+		btns_init_request(this->core, be64toh(id->get_initiator_spi(id)),
+						  octets);
+	}
+	else if (is_of(message, ike_sa))
+	{
+		btns_sa_real_message(this->core, ike_sa->get_unique_id(ike_sa),
+							 message->get_request(message), octets);
+	}
+}
+
 METHOD(listener_t, message_, bool,
 	private_btns_channels_t *this, ike_sa_t *ike_sa, message_t *message,
 	bool incoming, bool plain)
 {
-	if (!ike_sa || ike_sa->get_version(ike_sa) != IKEV2)
-	{
-		return TRUE;
-	}
 	switch ((u_int)message->get_exchange_type(message))
 	{
 		case IKE_SA_INIT:
@@ -156,20 +190,18 @@ METHOD(listener_t, message_, bool,
 			 * called plain, and what goes out has octets once it is not */
 			if (incoming == plain)
 			{
-				btns_sa_real_message(this->core, ike_sa->get_unique_id(ike_sa),
-							message->get_request(message),
-							btns_bytes(message->get_packet_data(message)));
+				copy_message(this, ike_sa, message, incoming);
 			}
 			break;
 		case EXCHANGE_IKE_INTERMEDIATE:
-			if (plain)
+			if (plain && is_of(message, ike_sa))
 			{
 				btns_sa_int_auth(this->core, ike_sa->get_unique_id(ike_sa),
 								 btns_bytes(chunk_empty));
 			}
 			break;
 		case IKE_AUTH:
-			if (plain)
+			if (plain && is_of(message, ike_sa))
 			{
 				copy_bodies(this, ike_sa, message);
 				if (!incoming && !message->get_request(message) &&

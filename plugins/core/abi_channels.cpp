@@ -114,6 +114,20 @@ btns_status_t show_found(const char *function, btns_core_t *core, btns_channel_c
 
 extern "C" {
 
+btns_status_t btns_init_request(btns_core_t *core, uint64_t spi_i, btns_bytes_t octets)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr || !is_valid(octets))
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 core->core.table.init_request(spi_i, view(octets));
+					 return BTNS_STATUS_OK;
+				 });
+}
+
 btns_status_t btns_sa_real_message(btns_core_t *core, uint32_t sa, bool request, btns_bytes_t octets)
 {
 	return guard(__func__,

@@ -59,22 +59,22 @@ std::string key_id_of(const Fingerprint &fingerprint)
 
 } // namespace
 
+void SideTable::init_request(uint64_t spi_i, Bytes octets)
+{
+	const Lock lock(mutex_);
+	sent_.sent(spi_i, octets);
+}
+
 void SideTable::real_message(uint32_t sa, bool request, Bytes octets)
 {
 	const Lock lock(mutex_);
-	Record *record = find(sa);
-	if (record == nullptr)
+	if (Record *record = find(sa); record != nullptr && record->handshake)
 	{
-		if (!request || records_.size() >= records_max)
-		{
-			return;
-		}
-		record = &make(sa);
-		record->role = BTNS_ROLE_INITIATOR;
+		HandshakeTranscript &transcript = record->handshake->transcript;
+		body_bytes_ -= transcript.bytes();
+		transcript.message(request, octets);
+		body_bytes_ += transcript.bytes();
 	}
-	HandshakeTranscript &transcript = begin_handshake(*record).transcript;
-	body_bytes_ -= transcript.bytes();
-	transcript.message(request, octets);
 }
 
 void SideTable::int_auth(uint32_t sa, Bytes octets)

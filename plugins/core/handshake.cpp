@@ -61,6 +61,41 @@ void HandshakeTranscript::bodies(bool request, const btns_body_t *id, const btns
 	}
 }
 
+void SentRequests::sent(uint64_t spi, Bytes octets)
+{
+	HandshakeTranscript transcript;
+	transcript.message(true, octets);
+	take(spi);
+	requests_.push_back({spi, std::move(transcript)});
+	try
+	{
+		by_spi_[spi] = std::prev(requests_.end());
+	}
+	catch (...)
+	{
+		requests_.pop_back();
+		throw;
+	}
+	if (requests_.size() > most)
+	{
+		by_spi_.erase(requests_.front().spi);
+		requests_.pop_front();
+	}
+}
+
+std::optional<HandshakeTranscript> SentRequests::take(uint64_t spi)
+{
+	const auto found = by_spi_.find(spi);
+	if (found == by_spi_.end())
+	{
+		return std::nullopt;
+	}
+	std::optional<HandshakeTranscript> transcript(std::move(found->second->transcript));
+	requests_.erase(found->second);
+	by_spi_.erase(found);
+	return transcript;
+}
+
 size_t HandshakeTranscript::bytes() const
 {
 	return initiator_.id.size() + initiator_.auth.size() + responder_.id.size() + responder_.auth.size();

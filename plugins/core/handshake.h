@@ -5,7 +5,10 @@
  */
 #pragma once
 
+#include <list>
+#include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "channel_binding.h"
@@ -47,6 +50,32 @@ private:
 	bool too_long_ = false;
 	Side initiator_;
 	Side responder_;
+};
+
+/** IKE_SA_INIT requests that were sent and have no IKE_SA yet, by the initiator's SPI. */
+class SentRequests
+{
+public:
+	/** Requests that are remembered; the oldest are forgotten. */
+	static constexpr size_t most = 4096;
+
+	/** The last one for an SPI counts. */
+	void sent(uint64_t spi, Bytes octets);
+	/** The transcript that begins with the request; forgotten here. */
+	std::optional<HandshakeTranscript> take(uint64_t spi);
+
+	[[nodiscard]] size_t size() const { return requests_.size(); }
+
+private:
+	struct Request
+	{
+		uint64_t spi;
+		HandshakeTranscript transcript;
+	};
+
+	/** the oldest first */
+	std::list<Request> requests_;
+	std::map<uint64_t, std::list<Request>::iterator> by_spi_;
 };
 
 struct Handshake

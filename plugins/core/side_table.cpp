@@ -198,14 +198,15 @@ bool SideTable::init(uint32_t sa, const btns_init_t &init, const Settings &setti
 	record->verified.reset();
 	disarm(*record);
 	close_half_open(*record);
-	if (init.role == BTNS_ROLE_INITIATOR && record->handshake)
+	if (init.role == BTNS_ROLE_INITIATOR)
 	{
-		// our request went before
-		handshake->transcript = std::move(record->handshake->transcript);
+		if (auto sent = sent_.take(init.spi_i))
+		{
+			handshake->transcript = std::move(*sent);
+		}
 	}
 	end_handshake(*record);
 	Record fresh;
-	body_bytes_ += handshake->transcript.bytes();
 	fresh.handshake = std::move(handshake);
 	fresh.root.id = next_root_++;
 	fresh.source = init.source;

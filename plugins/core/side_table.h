@@ -154,7 +154,9 @@ public:
 	btns_reason_t take_refusal(uint32_t sa, bool flagged);
 	/* channels, in channels.cpp */
 
-	/** An IKE_SA_INIT message, as it is on the wire; a request begins the transcript anew. */
+	/** An IKE_SA_INIT request that was sent, as it is on the wire; init() makes it the IKE_SA's. */
+	void init_request(uint64_t spi_i, Bytes octets);
+	/** An IKE_SA_INIT message after that or after init(); a request begins the transcript anew. */
 	void real_message(uint32_t sa, bool request, Bytes octets);
 	/** IntAuth of RFC 9242 3.3.2 is part of the transcript; empty if it could not be had. */
 	void int_auth(uint32_t sa, Bytes octets);
@@ -353,6 +355,7 @@ private:
 	/** our own, of which there are few */
 	std::vector<LocalKey> local_keys_;
 	std::vector<Shunt> shunts_;
+	SentRequests sent_;
 	std::deque<QueuedEvent> events_;
 	std::atomic<uint64_t> generation_ = 1;
 	std::map<uint32_t, Record> records_;

@@ -425,9 +425,12 @@ TEST_F(Channels, have_a_unique_binding_for_who_initiates)
 	// the request goes before there is a record, and each response makes it anew
 	const Octets request(64, 0x11);
 	const Octets response(72, 0x22);
+	const Octets others(64, 0x99);
 	for (int retry = 0; retry < 2; retry++)
 	{
-		btns_sa_real_message(world, 1, true, view(request));
+		btns_init_request(world, 1, view(others));
+		btns_init_request(world, 1, view(request));
+		btns_init_request(world, 7, view(others));
 		world.begin(1, addr("192.0.2.7"), BTNS_ROLE_INITIATOR);
 		btns_sa_real_message(world, 1, false, view(response));
 	}
@@ -438,6 +441,21 @@ TEST_F(Channels, have_a_unique_binding_for_who_initiates)
 	peer(2);
 	EXPECT_TRUE(of_sa(1).channel->unique.value);
 	EXPECT_EQ(of_sa(1).channel->unique.value, of_sa(2).channel->unique.value);
+}
+
+TEST_F(Channels, remember_a_bounded_number_of_requests)
+{
+	btns::SentRequests sent;
+	const Octets request(64, 0x11);
+	for (uint64_t spi = 1; spi <= btns::SentRequests::most + 1; spi++)
+	{
+		sent.sent(spi, request);
+		sent.sent(spi, request);
+	}
+	EXPECT_EQ(sent.size(), btns::SentRequests::most);
+	EXPECT_FALSE(sent.take(1));
+	EXPECT_TRUE(sent.take(2));
+	EXPECT_FALSE(sent.take(2));
 }
 
 TEST_F(Channels, have_no_unique_binding_unless_each_side_sent_one_auth_payload)

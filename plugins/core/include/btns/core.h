@@ -765,9 +765,11 @@ typedef struct btns_body_t
 } btns_body_t;
 
 /**
- * An IKE_SA_INIT message that charon sends, or has accepted: the octets without non-ESP marker. A request begins anew:
- * the last one counts. A record is made for an initiator's.
+ * An IKE_SA_INIT request that charon sends: the octets without non-ESP marker. It is the IKE_SA's whose btns_sa_init() has
+ * this SPI and our role; the last one counts.
  */
+btns_status_t btns_init_request(btns_core_t *core, uint64_t spi_i, btns_bytes_t octets);
+/** An IKE_SA_INIT message after btns_sa_init(): a request that charon has accepted, or a response, sent or accepted. */
 btns_status_t btns_sa_real_message(btns_core_t *core, uint32_t sa, bool request, btns_bytes_t octets);
 /** IntAuth (RFC 9242 3.3.2), replaces an earlier one. Empty if it could not be had: then there is no unique binding. */
 btns_status_t btns_sa_int_auth(btns_core_t *core, uint32_t sa, btns_bytes_t int_auth);
