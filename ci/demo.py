@@ -97,16 +97,17 @@ def demo(world, left_kind, right_kind):
         must(host.alive(), f"charon of {host.name} ended")
 
 
-def main():
+def main(show, make_world, moral):
+    """Show something in a world, and end with 0 only if all of it was as it must be."""
     # told to end: clean up as after Ctrl-C
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     net.sweep()
     kept = paths.LOGS.parent / "demo"
     try:
-        with World(paths.SCENARIOS / "strangers") as world:
+        with make_world() as world:
             try:
-                demo(world, *sys.argv[1:3])
+                show(world)
             except (Failed, AssertionError, OSError, RuntimeError, StopIteration, KeyError):
                 world.keep(kept)
                 raise
@@ -114,12 +115,13 @@ def main():
             must(not unwell, f"charon did not end in good order: {unwell}")
     except KeyboardInterrupt:
         print("demo: interrupted; nothing is left behind", file=sys.stderr)
-        return 130
+        sys.exit(130)
     except (Failed, AssertionError, OSError, RuntimeError, StopIteration, KeyError) as error:
         print(f"\ndemo: FAILED: {error!r}\ndemo: logs and captures are in {kept}", file=sys.stderr)
-        return 1
-    print("\nAll of this held: two strangers, one tunnel.")
-    return 0
+        sys.exit(1)
+    print(f"\n{moral}")
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    main(lambda world: demo(world, *sys.argv[1:3]), lambda: World(paths.SCENARIOS / "strangers"),
+         "All of this held: two strangers, one tunnel.")

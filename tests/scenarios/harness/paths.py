@@ -9,6 +9,8 @@ SCENARIOS = Path(__file__).resolve().parent.parent
 REPO = roots.REPO
 EXAMPLES = REPO / "swanctl-examples"
 BUILD = roots.DEFAULT.build
+CONSUMERS = (BUILD if roots.DEFAULT.is_own else REPO / "build") / "examples"
+"""Programs of examples/: this machine's, whatever the root of a charon is."""
 LOGS = BUILD / "test-logs" / "scenarios"
 
 PLUGIN_FILE = "libstrongswan-btns.so"
