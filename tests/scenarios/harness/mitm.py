@@ -118,6 +118,19 @@ class Middle:
                 self.forget(host)
 
     @contextlib.contextmanager
+    def one_key(self):
+        """The server has the client's key pair: somebody has cloned a machine."""
+        own = self.server.key
+        self._reload(self.client.key)
+        try:
+            yield
+        finally:
+            self._reload(own)
+
+    def _reload(self, key):
+        self.server.own(key).swanctl("--load-all", "--clear", "--noprompt")
+
+    @contextlib.contextmanager
     def listening(self):
         """Captures of what crosses the home network, the office network and Mallory's desk; parsed at the end."""
         captures = [self.world.capture(self.world.wires[wire]) for wire in ("home", "office", "desk")]

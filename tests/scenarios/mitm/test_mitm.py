@@ -83,6 +83,19 @@ def test_an_honest_connection_works_afterwards(network, application):
         carried_by_esp(capture)
 
 
+def test_a_key_that_is_on_both_hosts_names_neither(network):
+    """What docs/channel-bindings.md warns of. An honest channel between two holders of one key has no binding, so nothing works;
+    through somebody in the middle, who shows one key to both, the bindings are equal."""
+    scram = Scram(network.client, network.server)
+    with network.one_key(), scram.serve() as server:
+        with network.honest():
+            login = scram.login()
+            server.wait("REFUSED: the channel has no binding")
+            assert login.refusal.startswith("the channel has no binding"), login
+        with network.attack():
+            assert scram.login().succeeded
+
+
 def carried_by_esp(capture):
     assert capture.count("esp", mitm.CLIENT, mitm.SERVER) and capture.count("esp", mitm.SERVER, mitm.CLIENT)
     capture.assert_secret(SECRETS, mitm.INNER.values())
