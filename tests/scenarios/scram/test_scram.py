@@ -4,7 +4,7 @@ name the same one. Without an SA, without the password or without the binding no
 
 import pytest
 
-from harness import consumers
+from harness import consumers, paths
 from harness.checks import connects, rekeys
 from harness.consumers import INSECURE, SECRETS, Scram
 
@@ -31,6 +31,27 @@ def test_the_login_names_the_channel(world, strangers):
     assert f"the peer is {left.key.identity}" in server.said
     assert f"{consumers.USER}@btns-example has logged in" in server.said
     capture.assert_esp_only((left.address, right.address), SECRETS, left.inner + right.inner)
+
+
+def test_a_server_with_a_certificate(world):
+    """Asymmetric CBB of RFC 5387: the client knows the server by its certificate, the server knows the client by its login."""
+    left, right = (
+        world.host(name, (paths.SCENARIOS / "one-sided" / f"{name}.conf").read_text(), key, start=False)
+        for name, key in (("left", "ed25519"), ("right", "ecdsa256"))
+    )
+    ca = world.keys.ca("Everybody's CA")
+    right.add_file("x509/server.pem", ca.issue(right.key, "server.example.org"))
+    left.add_file("x509ca/ca.pem", ca.pem)
+    world.start(*consumers.with_socket(left, right))
+    scram = Scram(left, right)
+    connects(left, "data")
+    with scram.serve() as server:
+        login = scram.login()
+        server.wait("has logged in")
+    assert login.succeeded, login
+    assert login.binding == server.binding == consumers.endpoints_binding(left.key, right.key)
+    assert "the peer is server.example.org" in login.said
+    assert f"the peer is {left.key.identity}" in server.said
 
 
 def test_a_wrong_password_fails(strangers):
