@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** Go through the login, or refuse. Returns the user's name. */
-static char *login(int fd, const struct channel *channel)
+/** Go through the login, or refuse. */
+static void login(int fd, const struct channel *channel)
 {
 	struct gss_channel_bindings_struct bindings = gss_bindings(channel);
 	gss_ctx_id_t context = GSS_C_NO_CONTEXT;
@@ -47,14 +47,14 @@ static char *login(int fd, const struct channel *channel)
 	{
 		refuse(fd, "the client has not said which channel it is at the end of, so somebody may be in the middle");
 	}
-	/* Kerberos does not tell the client whether this was looked at; so it is told here, signed with the session's key.
-	 */
+	/* Kerberos does not tell the client that the bindings were compared; so it is told here, under a signature. */
 	send_signed(fd, context, channel);
 	major = gss_display_name(&minor, user, &name, NULL);
 	refuse_unless_good(fd, "the user has no name", major, minor);
+	say("%.*s has logged in", (int)name.length, (const char *)name.value);
 	gss_release_name(&minor, &user);
 	gss_delete_sec_context(&minor, &context, GSS_C_NO_BUFFER);
-	return strndup(name.value, name.length);
+	gss_release_buffer(&minor, &name);
 }
 
 int main(int argc, char **argv)
@@ -68,7 +68,7 @@ int main(int argc, char **argv)
 	/* 1. what is below this connection? */
 	channel = get_channel(fd, &options, BTNS_PREFIXED);
 	/* 2. who is at the other end of it? */
-	say("%s has logged in", login(fd, &channel));
+	login(fd, &channel);
 	/* 3. only now what is for nobody else */
 	receive_message(fd, DATA, data);
 	check_channel(fd, &channel);

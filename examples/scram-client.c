@@ -101,9 +101,10 @@ static void login(int fd, sasl_conn_t *sasl, const struct channel *channel)
 int main(int argc, char **argv)
 {
 	struct options options = read_options(argc, argv, 4, "ADDRESS PORT USER CONFIDENTIAL < PASSWORD");
+	sasl_secret_t *password = read_password();
 	sasl_callback_t callbacks[] = {{SASL_CB_USER, CALLBACK(get_user), options.arguments[2]},
 								   {SASL_CB_AUTHNAME, CALLBACK(get_user), options.arguments[2]},
-								   {SASL_CB_PASS, CALLBACK(get_password), read_password()},
+								   {SASL_CB_PASS, CALLBACK(get_password), password},
 								   {SASL_CB_LIST_END, NULL, NULL}};
 	const char *confidential = options.arguments[3];
 	char data[MESSAGE_MAX + 1];
@@ -129,6 +130,8 @@ int main(int argc, char **argv)
 	check_channel(fd, &channel);
 	say("received: %s", data);
 	sasl_dispose(&sasl);
+	sasl_client_done();
+	free(password);
 	btns_close(channel.btns);
 	return 0;
 }

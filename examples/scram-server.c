@@ -116,6 +116,7 @@ int main(int argc, char **argv)
 	say("received: %s", data);
 	send_message(fd, DATA, confidential, strlen(confidential));
 	sasl_dispose(&sasl);
+	sasl_server_done();
 	btns_close(channel.btns);
 	return 0;
 }
