@@ -49,6 +49,12 @@ def endpoints_binding(*keys):
     return hashlib.sha256(b"ipsec-ikev2-endpoints-sha256\0" + low + high).hexdigest()
 
 
+def bindings(host, connection="strangers"):
+    """What the plugin tells administrators: the end-point and the unique binding of a host's one IKE_SA, in hex."""
+    answer = host.request("btns-get-bindings", {"uniqueid": host.sa(connection)["uniqueid"]})
+    return [answer["bindings"][f"ipsec-ikev2-{kind}-sha256"]["bare"] for kind in ("endpoints", "unique")]
+
+
 def tcp_data(segment):
     """What is in a TCP segment after its header."""
     return segment[(segment[12] >> 4) * 4:] if len(segment) >= 20 else b""

@@ -39,6 +39,18 @@ def test_both_tunnels_are_the_attackers(network):
             assert stranger.sa("strangers")["remote-host"] == address
 
 
+def test_neither_binding_is_equal_beyond_the_attacker(network):
+    """She has the binding of each channel, and the strangers have none in common; with an honest channel they have both."""
+    with network.attack():
+        client, server = consumers.bindings(network.client), consumers.bindings(network.server)
+        assert consumers.bindings(network.false_server) == client
+        assert consumers.bindings(network.false_client) == server
+    assert not set(client) & set(server)
+    with network.honest():
+        assert consumers.bindings(network.client) == consumers.bindings(network.server)
+        assert not set(consumers.bindings(network.client)) & {*client, *server}
+
+
 def test_without_bindings_the_attacker_reads_everything(network, application):
     with network.attack(), network.listening() as (home, office, desk), application.serve(INSECURE) as server:
         login = application.login(INSECURE)

@@ -27,6 +27,8 @@ def test_the_login_names_the_channel(world, strangers):
     capture.stop()
     assert login.succeeded, login
     assert login.binding == server.binding == consumers.endpoints_binding(left.key, right.key)
+    for host in (left, right):
+        assert consumers.bindings(host)[0] == login.binding
     assert f"the peer is {right.key.identity}" in login.said
     assert f"the peer is {left.key.identity}" in server.said
     assert f"{consumers.USER}@btns-example has logged in" in server.said
