@@ -58,3 +58,9 @@ def endpoints_of(*keys):
     """The end-point binding of two keys, computed here."""
     low, high = sorted(bytes.fromhex(key.fingerprint) for key in keys)
     return hashlib.sha256(ENDPOINTS.encode() + b"\0" + low + high).hexdigest()
+
+
+def of_sa(host, connection="strangers"):
+    """What a host tells of its one IKE_SA of a connection: (endpoints, unique)."""
+    answer = asked(host, uniqueid=host.sa(connection)["uniqueid"])
+    return tuple(value(answer, kind) for kind in (ENDPOINTS, UNIQUE))

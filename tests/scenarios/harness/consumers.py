@@ -2,7 +2,6 @@
 """The programs of examples/ on hosts of a scenario: a server, and clients that log in to it, by SCRAM or by Kerberos."""
 
 import dataclasses
-import hashlib
 import os
 import re
 import subprocess
@@ -41,18 +40,6 @@ def pair(world):
     hosts = [world.host(name, key="ed25519", start=False) for name in ("left", "right")]
     world.start(*with_socket(*hosts))
     return hosts
-
-
-def endpoints_binding(*keys):
-    """What the end-point binding of a channel between two keys has to be, in hex."""
-    low, high = sorted(bytes.fromhex(key.fingerprint) for key in keys)
-    return hashlib.sha256(b"ipsec-ikev2-endpoints-sha256\0" + low + high).hexdigest()
-
-
-def bindings(host, connection="strangers"):
-    """What the plugin tells administrators: the end-point and the unique binding of a host's one IKE_SA, in hex."""
-    answer = host.request("btns-get-bindings", {"uniqueid": host.sa(connection)["uniqueid"]})
-    return [answer["bindings"][f"ipsec-ikev2-{kind}-sha256"]["bare"] for kind in ("endpoints", "unique")]
 
 
 def tcp_data(segment):

@@ -5,6 +5,7 @@ both sides name the same one. Without an SA, without a ticket or without the bin
 import pytest
 
 from harness import consumers
+from harness.bindings import endpoints_of
 from harness.checks import connects
 from harness.consumers import INSECURE, SECRETS, Kerberos
 
@@ -29,7 +30,7 @@ def test_the_login_names_the_channel(world, strangers):
         server.wait(f"received: {consumers.CLIENT_SAYS}")
     capture.stop()
     assert login.succeeded, login
-    assert login.binding == server.binding == consumers.endpoints_binding(left.key, right.key)
+    assert login.binding == server.binding == endpoints_of(left.key, right.key)
     assert f"{consumers.USER}@{consumers.REALM} has logged in" in server.said
     assert capture.count("esp", left.address, right.address) and capture.count("esp", right.address, left.address)
     capture.assert_secret(SECRETS, left.inner + right.inner)

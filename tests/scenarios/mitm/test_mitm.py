@@ -5,6 +5,7 @@ what is then said; with them the login fails, the application says why, and noth
 import pytest
 
 from harness import consumers, mitm
+from harness.bindings import endpoints_of, of_sa
 from harness.checks import is_refused, is_stranger
 from harness.consumers import CLIENT_SAYS, IN_THE_MIDDLE, INSECURE, SECRETS, SERVER_SAYS, Kerberos, Scram
 
@@ -42,13 +43,13 @@ def test_both_tunnels_are_the_attackers(network):
 def test_neither_binding_is_equal_beyond_the_attacker(network):
     """She has the binding of each channel, and the strangers have none in common; with an honest channel they have both."""
     with network.attack():
-        client, server = consumers.bindings(network.client), consumers.bindings(network.server)
-        assert consumers.bindings(network.false_server) == client
-        assert consumers.bindings(network.false_client) == server
+        client, server = of_sa(network.client), of_sa(network.server)
+        assert of_sa(network.false_server) == client
+        assert of_sa(network.false_client) == server
     assert not set(client) & set(server)
     with network.honest():
-        assert consumers.bindings(network.client) == consumers.bindings(network.server)
-        assert not set(consumers.bindings(network.client)) & {*client, *server}
+        assert of_sa(network.client) == of_sa(network.server)
+        assert not set(of_sa(network.client)) & {*client, *server}
 
 
 def test_without_bindings_the_attacker_reads_everything(network, application):
@@ -73,7 +74,7 @@ def test_with_bindings_the_login_fails_and_nothing_was_said(network, application
     assert IN_THE_MIDDLE in server.said
     # each told the truth about its own channel, and these are two
     keys = [host.key for host in (network.client, network.server)]
-    assert [login.binding, server.binding] == [consumers.endpoints_binding(key, network.mallory) for key in keys]
+    assert [login.binding, server.binding] == [endpoints_of(key, network.mallory) for key in keys]
     assert login.binding != server.binding
     # the attacker relayed the login, and that was all there was to read
     read = b"".join(mitm.read(desk))
@@ -89,7 +90,7 @@ def test_an_honest_connection_works_afterwards(network, application):
         login = application.login()
         server.wait("received: ")
     assert login.succeeded, login
-    assert login.binding == server.binding == consumers.endpoints_binding(network.client.key, network.server.key)
+    assert login.binding == server.binding == endpoints_of(network.client.key, network.server.key)
     assert not mitm.read(desk)
     for capture in (home, office):
         carried_by_esp(capture)

@@ -5,6 +5,7 @@ name the same one. Without an SA, without the password or without the binding no
 import pytest
 
 from harness import consumers, paths
+from harness.bindings import endpoints_of, of_sa
 from harness.checks import connects, rekeys
 from harness.consumers import INSECURE, SECRETS, Scram
 
@@ -26,9 +27,9 @@ def test_the_login_names_the_channel(world, strangers):
         server.wait(f"received: {consumers.CLIENT_SAYS}")
     capture.stop()
     assert login.succeeded, login
-    assert login.binding == server.binding == consumers.endpoints_binding(left.key, right.key)
+    assert login.binding == server.binding == endpoints_of(left.key, right.key)
     for host in (left, right):
-        assert consumers.bindings(host)[0] == login.binding
+        assert of_sa(host)[0] == login.binding
     assert f"the peer is {right.key.identity}" in login.said
     assert f"the peer is {left.key.identity}" in server.said
     assert f"{consumers.USER}@btns-example has logged in" in server.said
@@ -51,7 +52,7 @@ def test_a_server_with_a_certificate(world):
         login = scram.login()
         server.wait("has logged in")
     assert login.succeeded, login
-    assert login.binding == server.binding == consumers.endpoints_binding(left.key, right.key)
+    assert login.binding == server.binding == endpoints_of(left.key, right.key)
     assert "the peer is server.example.org" in login.said
     assert f"the peer is {left.key.identity}" in server.said
 
