@@ -78,16 +78,24 @@ static bool get_body(message_t *message, payload_type_t type,
 static void copy_bodies(private_btns_channels_t *this, ike_sa_t *ike_sa,
 						message_t *message)
 {
-	bool request = message->get_request(message), has_id, has_auth;
+	btns_auth_bodies_t bodies = {
+		.request = message->get_request(message),
+		.message_id = message->get_message_id(message),
+	};
 	btns_body_t id, auth;
 
-	has_id = get_body(message,
-					  request ? PLV2_ID_INITIATOR : PLV2_ID_RESPONDER, &id);
-	has_auth = get_body(message, PLV2_AUTH, &auth);
-	if (has_id || has_auth)
+	if (get_body(message, bodies.request ? PLV2_ID_INITIATOR
+										 : PLV2_ID_RESPONDER, &id))
 	{
-		btns_sa_auth_bodies(this->core, ike_sa->get_unique_id(ike_sa), request,
-							has_id ? &id : NULL, has_auth ? &auth : NULL);
+		bodies.id = &id;
+	}
+	if (get_body(message, PLV2_AUTH, &auth))
+	{
+		bodies.auth = &auth;
+	}
+	if (bodies.id || bodies.auth)
+	{
+		btns_sa_auth_bodies(this->core, ike_sa->get_unique_id(ike_sa), &bodies);
 	}
 }
 

@@ -156,17 +156,16 @@ btns_status_t btns_sa_int_auth(btns_core_t *core, uint32_t sa, btns_bytes_t int_
 				 });
 }
 
-btns_status_t btns_sa_auth_bodies(btns_core_t *core, uint32_t sa, bool request, const btns_body_t *id,
-								  const btns_body_t *auth)
+btns_status_t btns_sa_auth_bodies(btns_core_t *core, uint32_t sa, const btns_auth_bodies_t *bodies)
 {
 	return guard(__func__,
 				 [&]
 				 {
-					 if (core == nullptr || !is_valid(id) || !is_valid(auth))
+					 if (core == nullptr || bodies == nullptr || !is_valid(bodies->id) || !is_valid(bodies->auth))
 					 {
 						 return BTNS_STATUS_INVALID;
 					 }
-					 core->core.table.auth_bodies(sa, request, id, auth);
+					 core->core.table.auth_bodies(sa, *bodies);
 					 return BTNS_STATUS_OK;
 				 });
 }

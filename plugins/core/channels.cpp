@@ -86,14 +86,14 @@ void SideTable::int_auth(uint32_t sa, Bytes octets)
 	}
 }
 
-void SideTable::auth_bodies(uint32_t sa, bool request, const btns_body_t *id, const btns_body_t *auth)
+void SideTable::auth_bodies(uint32_t sa, const btns_auth_bodies_t &bodies)
 {
 	const Lock lock(mutex_);
 	if (Record *record = find(sa); record != nullptr && record->handshake)
 	{
 		HandshakeTranscript &transcript = record->handshake->transcript;
 		body_bytes_ -= transcript.bytes();
-		transcript.bodies(request, id, auth, all_bodies_max - std::min(body_bytes_, all_bodies_max));
+		transcript.bodies(bodies, all_bodies_max - std::min(body_bytes_, all_bodies_max));
 		body_bytes_ += transcript.bytes();
 	}
 }

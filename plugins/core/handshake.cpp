@@ -39,23 +39,30 @@ void HandshakeTranscript::int_auth(Bytes octets)
 	int_auth_.assign(octets.begin(), octets.end());
 }
 
-void HandshakeTranscript::bodies(bool request, const btns_body_t *id, const btns_body_t *auth, size_t budget)
+void HandshakeTranscript::bodies(const btns_auth_bodies_t &bodies, size_t budget)
 {
-	Side &side = request ? initiator_ : responder_;
+	Side &side = bodies.request ? initiator_ : responder_;
+	const btns_body_t *const id = bodies.id;
+	const btns_body_t *const auth = bodies.auth;
 	const size_t more = (id != nullptr ? sizeof(id->head) + id->data.len : 0) +
 						(auth != nullptr ? sizeof(auth->head) + auth->data.len : 0);
-	side.auths += auth != nullptr ? 1 : 0;
+	const bool again = side.auths == 1 && side.message_id == bodies.message_id;
+	if (auth != nullptr)
+	{
+		side.auths += again ? 0 : 1;
+		side.message_id = bodies.message_id;
+	}
 	too_long_ = too_long_ || bytes() + more > auth_bodies_max || more > budget;
 	if (too_long_)
 	{
 		return;
 	}
 	// of a second round the number of AUTH payloads is all that matters
-	if (id != nullptr && side.id.empty())
+	if (id != nullptr && (side.id.empty() || again))
 	{
 		assign(side.id, *id);
 	}
-	if (auth != nullptr && side.auth.empty())
+	if (auth != nullptr && (side.auth.empty() || again))
 	{
 		assign(side.auth, *auth);
 	}

@@ -29,7 +29,7 @@ public:
 	/** Empty if it could not be had. */
 	void int_auth(Bytes octets);
 	/** Of an IKE_AUTH message. @param budget	most octets to keep, beside auth_bodies_max */
-	void bodies(bool request, const btns_body_t *id, const btns_body_t *auth, size_t budget);
+	void bodies(const btns_auth_bodies_t &bodies, size_t budget);
 	/** T, or why there is none. Can be called once. */
 	std::optional<Binding> finish(Unavailable &why);
 
@@ -40,8 +40,10 @@ private:
 	{
 		std::vector<uint8_t> id;
 		std::vector<uint8_t> auth;
-		/** AUTH payloads seen */
+		/** messages with an AUTH payload */
 		unsigned auths = 0;
+		/** of the last of these */
+		uint32_t message_id = 0;
 	};
 
 	std::unique_ptr<Transcript> digest_;

@@ -161,7 +161,7 @@ public:
 	/** IntAuth of RFC 9242 3.3.2 is part of the transcript; empty if it could not be had. */
 	void int_auth(uint32_t sa, Bytes octets);
 	/** Bodies of the payloads of an IKE_AUTH message. */
-	void auth_bodies(uint32_t sa, bool request, const btns_body_t *id, const btns_body_t *auth);
+	void auth_bodies(uint32_t sa, const btns_auth_bodies_t &bodies);
 	/** How the IKE_SA was authenticated: the root of a chain of rekeyings. */
 	void root(uint32_t sa, const btns_root_t &root);
 	/** Seed of the unique binding, once; nothing if there will be none. */

@@ -78,12 +78,13 @@ protected:
 		btns_sa_real_message(world, sa, false, view(response));
 	}
 
-	void bodies(uint32_t sa, bool request, uint8_t auth)
+	void bodies(uint32_t sa, bool request, uint8_t auth, uint32_t message_id = 1)
 	{
 		const Octets signature(64, auth);
 		const btns_body_t id{{0x0d}, {}};
 		const btns_body_t body{{0x0e}, view(signature)};
-		btns_sa_auth_bodies(world, sa, request, &id, &body);
+		const btns_auth_bodies_t both{request, message_id, &id, &body};
+		btns_sa_auth_bodies(world, sa, &both);
 	}
 
 	void root(uint32_t sa, const Authenticated &how)
@@ -481,14 +482,14 @@ TEST_F(Channels, have_no_unique_binding_unless_each_side_sent_one_auth_payload)
 				  [&](uint32_t id)
 				  {
 					  all(id);
-					  bodies(id, true, 1);
+					  bodies(id, true, 1, 2);
 				  }),
 			  Unavailable::auths);
 	EXPECT_EQ(why(
 				  [&](uint32_t id)
 				  {
 					  all(id);
-					  bodies(id, false, 1);
+					  bodies(id, false, 1, 2);
 				  }),
 			  Unavailable::auths);
 	EXPECT_EQ(why(
@@ -526,10 +527,25 @@ TEST_F(Channels, have_no_unique_binding_unless_each_side_sent_one_auth_payload)
 					  const Octets huge(btns::auth_bodies_max, 1);
 					  messages(id);
 					  const btns_body_t body{{1}, view(huge)};
-					  btns_sa_auth_bodies(world, id, true, &body, &body);
+					  const btns_auth_bodies_t both{true, 1, &body, &body};
+					  btns_sa_auth_bodies(world, id, &both);
 					  bodies(id, false, 1);
 				  }),
 			  Unavailable::too_long);
+}
+
+TEST_F(Channels, have_a_unique_binding_after_a_message_was_dropped)
+{
+	world.init(1, "192.0.2.7");
+	messages(1);
+	bodies(1, true, 0x99);
+	bodies(1, true, 0xa1);
+	bodies(1, false, 0xb2);
+	root(1, {});
+	finish(1);
+	peer(2);
+	EXPECT_TRUE(of_sa(1).channel->unique.value);
+	EXPECT_EQ(of_sa(1).channel->unique.value, of_sa(2).channel->unique.value);
 }
 
 TEST_F(Channels, have_a_unique_binding_with_int_auth)

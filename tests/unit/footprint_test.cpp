@@ -66,7 +66,8 @@ void authenticate(World &world, uint32_t sa, const Octets &own, const Octets &pe
 	}
 	for (const bool request : {true, false})
 	{
-		btns_sa_auth_bodies(world, sa, request, &id, &auth);
+		const btns_auth_bodies_t bodies{request, 1, &id, &auth};
+		btns_sa_auth_bodies(world, sa, &bodies);
 	}
 	btns_root_t root{};
 	root.ike_version = 2;

@@ -190,7 +190,7 @@ class Initiator:
             *self._nat_detection(),
         ])
         self.request = self._header(first, IKE_SA_INIT, 0, 28 + len(body)) + body
-        response = self._exchange(self.request)
+        response = self.response = self._exchange(self.request)
         self.spi_r = response[8:16]
         payloads = dict(unchain(response[16], response[28:]))
         if KE not in payloads:
@@ -204,7 +204,7 @@ class Initiator:
         for length in lengths:
             keys.append(material[:length])
             material = material[length:]
-        _, self.sk_ai, self.sk_ar, self.sk_ei, self.sk_er, self.sk_pi, self.sk_pr = keys
+        self.sk_d, self.sk_ai, self.sk_ar, self.sk_ei, self.sk_er, self.sk_pi, self.sk_pr = keys
         return self
 
     def _seal(self, exchange, message_id, first, body):
@@ -238,11 +238,12 @@ class Initiator:
         """
         idi = struct.pack("!BBH", id_type, 0, 0) + identity.encode()
         octets = self.request + self.peer_nonce + prf(self.sk_pi, idi)
+        signed = signer.sign(octets)
         child = _proposal(3, spi or os.urandom(4), [(1, 12, 128), (3, 12), (5, 0)])
         first, body = chain([
             (IDI, idi),
             *((CERT, bytes([encoding]) + content) for encoding, content in certs),
-            (AUTH, signer.sign(octets)),
+            (AUTH, signed),
             (SA, child),
             (TSI, traffic_selector(address)),
             (TSR, traffic_selector(remote)),
@@ -252,6 +253,9 @@ class Initiator:
             body = raw(body)
         self.message_id = 1
         payloads = self._open(self._exchange(self._seal(IKE_AUTH, self.message_id, first, body)))
+        said = dict(payloads)
+        self.bodies = [idi, said.get(IDR), signed, said.get(AUTH)]
+        """What both sides are authenticated by: IDi, IDr, and the two AUTH payloads"""
         notifies = [struct.unpack("!H", content[2:4])[0] for kind, content in payloads if kind == NOTIFY]
         return Answer(any(kind == AUTH for kind, _ in payloads), notifies)
 

@@ -773,14 +773,19 @@ btns_status_t btns_init_request(btns_core_t *core, uint64_t spi_i, btns_bytes_t 
 btns_status_t btns_sa_real_message(btns_core_t *core, uint32_t sa, bool request, btns_bytes_t octets);
 /** IntAuth (RFC 9242 3.3.2), replaces an earlier one. Empty if it could not be had: then there is no unique binding. */
 btns_status_t btns_sa_int_auth(btns_core_t *core, uint32_t sa, btns_bytes_t int_auth);
-/**
- * Payloads of an IKE_AUTH message, sent or received.
- *
- * @param id	IDi of a request, IDr of a response; NULL if there is none
- * @param auth	NULL if there is none
- */
-btns_status_t btns_sa_auth_bodies(btns_core_t *core, uint32_t sa, bool request, const btns_body_t *id,
-								  const btns_body_t *auth);
+/** What an IKE_AUTH message has of the transcript, sent or received. */
+typedef struct btns_auth_bodies_t
+{
+	bool request;
+	/** one that was dropped and comes again has the same */
+	uint32_t message_id;
+	/** IDi of a request, IDr of a response; NULL if there is none */
+	const btns_body_t *id;
+	/** NULL if there is none */
+	const btns_body_t *auth;
+} btns_auth_bodies_t;
+
+btns_status_t btns_sa_auth_bodies(btns_core_t *core, uint32_t sa, const btns_auth_bodies_t *bodies);
 
 /** How a side authenticated. */
 typedef struct btns_side_t
