@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 
 #include "btns_channels.h"
+#include "btns_compat.h"
 #include "btns_convert.h"
 #include "btns_own_keys.h"
 #include "btns_pad.h"
 
 #include <time.h>
 
-#include <encoding/payloads/payload.h>
-#include <sa/ikev2/keymat_v2.h>
 
 /**
  * Exchange of RFC 9242, which charon 5.9 does not know
@@ -43,33 +42,45 @@ struct private_btns_channels_t {
 	btns_own_keys_t *own_keys;
 };
 
-/**
- * Get the body of an IDx or AUTH payload.
+/*
+ * Described in header.
  */
-static bool get_body(message_t *message, payload_type_t type,
-					 btns_body_t *body)
+void btns_view_body(payload_t *payload, btns_body_t *body)
 {
-	payload_t *payload;
-	uint8_t *reserved;
+	uint8_t *octet;
 	chunk_t *data;
 	int i;
+
+	memset(body, 0, sizeof(*body));
+	/* the first U_INT_8 is the type of the next payload */
+	octet = payload_get_field(payload, U_INT_8, 1);
+	body->head[0] = octet ? *octet : 0;
+	for (i = 0; i < 3; i++)
+	{
+		octet = payload_get_field(payload, RESERVED_BYTE, i);
+		body->head[i + 1] = octet ? *octet : 0;
+	}
+	data = payload_get_field(payload, CHUNK_DATA, 0);
+	body->data = btns_bytes(data ? *data : chunk_empty);
+}
+
+/**
+ * View the body of a message's payload.
+ *
+ * @return				body, NULL if there is no such payload
+ */
+static btns_body_t *get_body(message_t *message, payload_type_t type,
+							 btns_body_t *body)
+{
+	payload_t *payload;
 
 	payload = message->get_payload(message, type);
 	if (!payload)
 	{
-		return FALSE;
+		return NULL;
 	}
-	/* the first U_INT_8 is the type of the next payload */
-	memset(body, 0, sizeof(*body));
-	body->head[0] = *(uint8_t*)payload_get_field(payload, U_INT_8, 1);
-	for (i = 0; i < 3; i++)
-	{
-		reserved = payload_get_field(payload, RESERVED_BYTE, i);
-		body->head[i + 1] = reserved ? *reserved : 0;
-	}
-	data = payload_get_field(payload, CHUNK_DATA, 0);
-	body->data = btns_bytes(data ? *data : chunk_empty);
-	return TRUE;
+	btns_view_body(payload, body);
+	return body;
 }
 
 /**
@@ -84,42 +95,45 @@ static void copy_bodies(private_btns_channels_t *this, ike_sa_t *ike_sa,
 	};
 	btns_body_t id, auth;
 
-	if (get_body(message, bodies.request ? PLV2_ID_INITIATOR
-										 : PLV2_ID_RESPONDER, &id))
-	{
-		bodies.id = &id;
-	}
-	if (get_body(message, PLV2_AUTH, &auth))
-	{
-		bodies.auth = &auth;
-	}
+	bodies.id = get_body(message, bodies.request ? PLV2_ID_INITIATOR
+												 : PLV2_ID_RESPONDER, &id);
+	bodies.auth = get_body(message, PLV2_AUTH, &auth);
 	if (bodies.id || bodies.auth)
 	{
 		btns_sa_auth_bodies(this->core, ike_sa->get_unique_id(ike_sa), &bodies);
 	}
 }
 
-bool btns_derive_binding(keymat_t *keymat, chunk_t seed, uint8_t *out)
+/*
+ * Described in header.
+ */
+bool btns_prf_plus(pseudo_random_function_t alg, chunk_t key, chunk_t seed,
+				   uint8_t *out)
 {
-	keymat_v2_t *keymat_v2 = (keymat_v2_t*)keymat;
-	pseudo_random_function_t alg;
-	bool derived;
 	kdf_t *prf_plus;
-	chunk_t skd;
+	bool derived;
 
-	/* a view, of the key after any PPK */
-	alg = keymat_v2->get_skd(keymat_v2, &skd);
-	if (!skd.len)
-	{
-		return FALSE;
-	}
 	prf_plus = lib->crypto->create_kdf(lib->crypto, KDF_PRF_PLUS, alg);
 	derived = prf_plus &&
-			  prf_plus->set_param(prf_plus, KDF_PARAM_KEY, skd) &&
+			  prf_plus->set_param(prf_plus, KDF_PARAM_KEY, key) &&
 			  prf_plus->set_param(prf_plus, KDF_PARAM_SALT, seed) &&
 			  prf_plus->get_bytes(prf_plus, BTNS_BINDING_LEN, out);
 	DESTROY_IF(prf_plus);
 	return derived;
+}
+
+/**
+ * Compute the unique binding from its seed. SK_d goes nowhere else.
+ */
+static bool derive_binding(ike_sa_t *ike_sa, chunk_t seed, uint8_t *out)
+{
+	keymat_v2_t *keymat = (keymat_v2_t*)ike_sa->get_keymat(ike_sa);
+	pseudo_random_function_t alg;
+	chunk_t skd;
+
+	/* a view, of the key after any PPK */
+	alg = keymat->get_skd(keymat, &skd);
+	return skd.len && btns_prf_plus(alg, skd, seed, out);
 }
 
 /**
@@ -142,8 +156,7 @@ static void finish(private_btns_channels_t *this, ike_sa_t *ike_sa)
 
 	if (btns_sa_take_seed(this->core, sa, seed) == BTNS_STATUS_OK)
 	{
-		derived = btns_derive_binding(ike_sa->get_keymat(ike_sa),
-									  chunk_from_thing(seed), value);
+		derived = derive_binding(ike_sa, chunk_from_thing(seed), value);
 		btns_sa_unique(this->core, sa, derived ? value : NULL);
 	}
 	tell_up(this, ike_sa);
@@ -187,6 +200,30 @@ static void copy_message(private_btns_channels_t *this, ike_sa_t *ike_sa,
 	}
 }
 
+/**
+ * Hand to the core what an IKE_INTERMEDIATE message adds to the transcript.
+ */
+static void follow_intermediate(private_btns_channels_t *this,
+								ike_sa_t *ike_sa, message_t *message,
+								bool incoming)
+{
+	uint32_t sa = ike_sa->get_unique_id(ike_sa);
+	bool request = message->get_request(message);
+	uint8_t last[BTNS_PRF_MAX];
+	chunk_t value;
+	size_t len;
+
+	btns_sa_last_int_auth(this->core, sa, request, last, &len);
+	if (!btns_int_auth(ike_sa->get_keymat(ike_sa), message, incoming,
+					   chunk_create(last, len), &value))
+	{
+		value = chunk_empty;
+	}
+	btns_sa_int_auth(this->core, sa, request, message->get_message_id(message),
+					 btns_bytes(value));
+	chunk_free(&value);
+}
+
 METHOD(listener_t, message_, bool,
 	private_btns_channels_t *this, ike_sa_t *ike_sa, message_t *message,
 	bool incoming, bool plain)
@@ -202,10 +239,9 @@ METHOD(listener_t, message_, bool,
 			}
 			break;
 		case EXCHANGE_IKE_INTERMEDIATE:
-			if (plain && is_of(message, ike_sa))
+			if (incoming == plain && is_of(message, ike_sa))
 			{
-				btns_sa_int_auth(this->core, ike_sa->get_unique_id(ike_sa),
-								 btns_bytes(chunk_empty));
+				follow_intermediate(this, ike_sa, message, incoming);
 			}
 			break;
 		case IKE_AUTH:

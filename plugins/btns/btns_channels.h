@@ -11,6 +11,8 @@
 
 #include <daemon.h>
 
+#include <encoding/payloads/payload.h>
+
 #include "btns_worker.h"
 
 typedef struct btns_channels_t btns_channels_t;
@@ -52,14 +54,24 @@ void btns_describe_channel(child_sa_t *child_sa, btns_child_t *child,
 						   btns_algorithms_t *names);
 
 /**
- * Compute prf+(SK_d, seed) with the PRF of an IKE_SA (RFC 7296, section 2.13).
+ * Compute the first octets of prf+ (RFC 7296, section 2.13).
  *
- * @param keymat		keys of an IKE_SA of IKEv2
+ * @param alg			PRF
+ * @param key			key
  * @param seed			seed
  * @param out			BTNS_BINDING_LEN octets
- * @return				FALSE if there are no keys or no such PRF
+ * @return				FALSE if there is no such PRF
  */
-bool btns_derive_binding(keymat_t *keymat, chunk_t seed, uint8_t *out);
+bool btns_prf_plus(pseudo_random_function_t alg, chunk_t key, chunk_t seed,
+				   uint8_t *out);
+
+/**
+ * View the body of an IDx or AUTH payload of IKEv2.
+ *
+ * @param payload		payload
+ * @param body			body, valid as long as the payload
+ */
+void btns_view_body(payload_t *payload, btns_body_t *body);
 
 /**
  * Create what feeds the core.

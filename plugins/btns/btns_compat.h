@@ -11,6 +11,7 @@
 #define BTNS_COMPAT_H_
 
 #include <daemon.h>
+#include <sa/ikev2/keymat_v2.h>
 
 /**
  * Whether MOBIKE is on for a connection.
@@ -36,6 +37,36 @@ static inline linked_list_t *btns_configured_ts(child_cfg_t *child, bool local)
 #else
 	return child->get_traffic_selectors(child, local, NULL, NULL, FALSE);
 #endif
+}
+
+/**
+ * Compute the value of an IKE_INTERMEDIATE message that IKE_AUTH authenticates
+ * (RFC 9242, section 3.3.2), with the keys that protect the message. Releases
+ * that cannot do it have no such messages.
+ *
+ * @param incoming		TRUE if the message was received
+ * @param prev			value of the message before, empty for none
+ * @param value			allocated value
+ * @return				FALSE if it cannot be computed
+ */
+static inline bool btns_int_auth(keymat_t *keymat, message_t *message,
+								 bool incoming, chunk_t prev, chunk_t *value)
+{
+	bool computed = FALSE;
+
+	*value = chunk_empty;
+#ifdef BTNS_KEYMAT_HAS_INT_AUTH
+	keymat_v2_t *keymat_v2 = (keymat_v2_t*)keymat;
+	chunk_t plain;
+
+	if (message->get_plain(message, &plain))
+	{
+		computed = keymat_v2->get_int_auth(keymat_v2, incoming, plain, prev,
+										   value);
+		chunk_free(&plain);
+	}
+#endif
+	return computed;
 }
 
 #endif /** BTNS_COMPAT_H_ @}*/

@@ -2,11 +2,14 @@
 
 #include "btns_self_test.h"
 #include "btns_cert.h"
+#include "btns_channels.h"
 #include "btns_convert.h"
 
 #include <errno.h>
 
+#include <encoding/payloads/auth_payload.h>
 #include <encoding/payloads/cert_payload.h>
+#include <encoding/payloads/id_payload.h>
 
 /**
  * A key that has to come through unharmed.
@@ -122,6 +125,73 @@ static bool check_payload()
 }
 
 /**
+ * Compare a payload's body with what it was made of.
+ */
+static bool check_body(payload_t *payload, uint8_t head, chunk_t data)
+{
+	btns_body_t body;
+
+	btns_view_body(payload, &body);
+	return body.head[0] == head && !body.head[1] && !body.head[2] &&
+		   !body.head[3] && chunk_equals(btns_chunk(body.data), data);
+}
+
+/**
+ * Make the payloads that are part of a unique binding and view them.
+ */
+static bool check_bodies()
+{
+	chunk_t data = chunk_from_chars(0x01,0x02,0x03,0x04,0x05);
+	identification_t *id;
+	auth_payload_t *auth;
+	id_payload_t *payload;
+	bool ok;
+
+	id = identification_create_from_encoding(ID_KEY_ID, data);
+	payload = id_payload_create_from_identification(PLV2_ID_INITIATOR, id);
+	ok = check_body(&payload->payload_interface, ID_KEY_ID, data);
+	payload->destroy(payload);
+	id->destroy(id);
+
+	auth = auth_payload_create();
+	auth->set_auth_method(auth, AUTH_DS);
+	auth->set_data(auth, data);
+	ok = check_body(&auth->payload_interface, AUTH_DS, data) && ok;
+	auth->destroy(auth);
+	if (!ok)
+	{
+		DBG1(DBG_CFG, "btns: self-test failed, the bodies of ID and AUTH "
+			 "payloads cannot be read");
+	}
+	return ok;
+}
+
+/**
+ * Compute prf+ of known octets, if a plugin does that already.
+ */
+static bool check_prf_plus()
+{
+	chunk_t key = chunk_from_chars(
+		0x00,0x01,0x02,0x03,0x04,0x05,0x06,0x07,0x08,0x09,0x0a,0x0b,0x0c,0x0d,
+		0x0e,0x0f,0x10,0x11,0x12,0x13,0x14,0x15,0x16,0x17,0x18,0x19,0x1a,0x1b,
+		0x1c,0x1d,0x1e,0x1f);
+	chunk_t known = chunk_from_chars(
+		0x4f,0xae,0x78,0xf3,0x7a,0x58,0x83,0x90,0xe4,0x42,0xa4,0x12,0xcb,0x46,
+		0x36,0x34,0xd9,0xdc,0xe6,0x44,0x47,0x3e,0xb1,0xea,0x3b,0x77,0x3f,0x8b,
+		0x67,0x5f,0x7a,0x94);
+	uint8_t out[BTNS_BINDING_LEN];
+
+	if (btns_prf_plus(PRF_HMAC_SHA2_256, key, chunk_from_str("seed"), out) &&
+		!chunk_equals(chunk_from_thing(out), known))
+	{
+		DBG1(DBG_CFG, "btns: self-test failed, prf+ of known octets comes out "
+			 "changed");
+		return FALSE;
+	}
+	return TRUE;
+}
+
+/**
  * Set and read the rules of authentication configurations that the plugin
  * depends on.
  */
@@ -191,6 +261,12 @@ static bool check_enumerators()
 		{ &ike_sa_state_names, IKE_CONNECTING, "CONNECTING" },
 		{ &ike_sa_state_names, IKE_ESTABLISHED, "ESTABLISHED" },
 		{ &ike_sa_state_names, IKE_DESTROYING, "DESTROYING" },
+		{ &child_sa_state_names, CHILD_INSTALLED, "INSTALLED" },
+		{ &ipsec_mode_names, MODE_TRANSPORT, "TRANSPORT" },
+		{ &ipsec_mode_names, MODE_TUNNEL, "TUNNEL" },
+		{ &ipsec_mode_names, MODE_BEET, "BEET" },
+		{ &ipsec_mode_names, MODE_PASS, "PASS" },
+		{ &key_derivation_function_names, KDF_PRF_PLUS, "KDF_PRF_PLUS" },
 	};
 	char *name;
 	int i;
@@ -270,6 +346,8 @@ bool btns_self_test()
 		ok = FALSE;
 	}
 	ok = check_payload() && ok;
+	ok = check_bodies() && ok;
+	ok = check_prf_plus() && ok;
 	ok = check_auth_cfg() && ok;
 	return ok ? TRUE : not_this_daemon();
 }

@@ -142,18 +142,34 @@ btns_status_t btns_sa_real_message(btns_core_t *core, uint32_t sa, bool request,
 				 });
 }
 
-btns_status_t btns_sa_int_auth(btns_core_t *core, uint32_t sa, btns_bytes_t int_auth)
+btns_status_t btns_sa_int_auth(btns_core_t *core, uint32_t sa, bool request, uint32_t message_id, btns_bytes_t value)
 {
 	return guard(__func__,
 				 [&]
 				 {
-					 if (core == nullptr || !is_valid(int_auth))
+					 if (core == nullptr || !is_valid(value))
 					 {
 						 return BTNS_STATUS_INVALID;
 					 }
-					 core->core.table.int_auth(sa, view(int_auth));
+					 core->core.table.int_auth(sa, request, message_id, view(value));
 					 return BTNS_STATUS_OK;
 				 });
+}
+
+void btns_sa_last_int_auth(btns_core_t *core, uint32_t sa, bool request, uint8_t out[BTNS_PRF_MAX], size_t *len)
+{
+	*len = 0;
+	guard(__func__,
+		  [&]
+		  {
+			  if (core != nullptr)
+			  {
+				  const auto last = core->core.table.last_int_auth(sa, request);
+				  std::ranges::copy(last, out);
+				  *len = last.size();
+			  }
+			  return BTNS_STATUS_OK;
+		  });
 }
 
 btns_status_t btns_sa_auth_bodies(btns_core_t *core, uint32_t sa, const btns_auth_bodies_t *bodies)

@@ -77,13 +77,21 @@ void SideTable::real_message(uint32_t sa, bool request, Bytes octets)
 	}
 }
 
-void SideTable::int_auth(uint32_t sa, Bytes octets)
+void SideTable::int_auth(uint32_t sa, bool request, uint32_t message_id, Bytes octets)
 {
 	const Lock lock(mutex_);
 	if (Record *record = find(sa); record != nullptr && record->handshake)
 	{
-		record->handshake->transcript.int_auth(octets);
+		record->handshake->transcript.int_auth(request, message_id, octets);
 	}
+}
+
+std::vector<uint8_t> SideTable::last_int_auth(uint32_t sa, bool request) const
+{
+	const Lock lock(mutex_);
+	const Record *record = find(sa);
+	return record != nullptr && record->handshake ? record->handshake->transcript.last_int_auth(request)
+												  : std::vector<uint8_t>();
 }
 
 void SideTable::auth_bodies(uint32_t sa, const btns_auth_bodies_t &bodies)

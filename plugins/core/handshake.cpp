@@ -33,10 +33,27 @@ void HandshakeTranscript::message(bool request, Bytes octets)
 	}
 }
 
-void HandshakeTranscript::int_auth(Bytes octets)
+void HandshakeTranscript::int_auth(bool request, uint32_t message_id, Bytes octets)
 {
+	Side &side = request ? initiator_ : responder_;
 	intermediate_ = true;
-	int_auth_.assign(octets.begin(), octets.end());
+	// one that comes again would count twice
+	lost_ = lost_ || octets.empty() || octets.size() > BTNS_PRF_MAX || side.intermediate == message_id;
+	side.intermediate = message_id;
+	side.int_auth.assign(octets.begin(), octets.begin() + static_cast<std::ptrdiff_t>(lost_ ? 0 : octets.size()));
+}
+
+/** IntAuth_iN | IntAuth_rN | IKE_AUTH_MID (RFC 9242 3.3.2) */
+std::vector<uint8_t> HandshakeTranscript::all_int_auth() const
+{
+	const uint32_t id = first_message_id_.value_or(0);
+	std::vector<uint8_t> all = initiator_.int_auth;
+	all.insert(all.end(), responder_.int_auth.begin(), responder_.int_auth.end());
+	for (const unsigned shift : {24U, 16U, 8U, 0U})
+	{
+		all.push_back(static_cast<uint8_t>(id >> shift));
+	}
+	return all;
 }
 
 void HandshakeTranscript::bodies(const btns_auth_bodies_t &bodies, size_t budget)
@@ -46,6 +63,7 @@ void HandshakeTranscript::bodies(const btns_auth_bodies_t &bodies, size_t budget
 	const btns_body_t *const auth = bodies.auth;
 	const size_t more = (id != nullptr ? sizeof(id->head) + id->data.len : 0) +
 						(auth != nullptr ? sizeof(auth->head) + auth->data.len : 0);
+	first_message_id_ = first_message_id_.value_or(bodies.message_id);
 	const bool again = side.auths == 1 && side.message_id == bodies.message_id;
 	if (auth != nullptr)
 	{
@@ -123,7 +141,7 @@ std::optional<Binding> HandshakeTranscript::finish(Unavailable &why)
 	{
 		why = Unavailable::too_long;
 	}
-	else if (intermediate_ && int_auth_.empty())
+	else if (intermediate_ && (lost_ || initiator_.int_auth.empty() || responder_.int_auth.empty()))
 	{
 		why = Unavailable::intermediate;
 	}
@@ -134,7 +152,7 @@ std::optional<Binding> HandshakeTranscript::finish(Unavailable &why)
 	using Part = Transcript::Part;
 	if (intermediate_)
 	{
-		digest_->add(Part::int_auth, int_auth_);
+		digest_->add(Part::int_auth, all_int_auth());
 	}
 	digest_->add(Part::id_initiator, initiator_.id);
 	digest_->add(Part::id_responder, responder_.id);

@@ -26,8 +26,12 @@ class HandshakeTranscript
 public:
 	/** An IKE_SA_INIT message. A request begins anew: the last one counts. */
 	void message(bool request, Bytes octets);
-	/** Empty if it could not be had. */
-	void int_auth(Bytes octets);
+	/** Of an IKE_INTERMEDIATE message; empty if it could not be had. */
+	void int_auth(bool request, uint32_t message_id, Bytes octets);
+	[[nodiscard]] const std::vector<uint8_t> &last_int_auth(bool request) const
+	{
+		return (request ? initiator_ : responder_).int_auth;
+	}
 	/** Of an IKE_AUTH message. @param budget	most octets to keep, beside auth_bodies_max */
 	void bodies(const btns_auth_bodies_t &bodies, size_t budget);
 	/** T, or why there is none. Can be called once. */
@@ -40,15 +44,23 @@ private:
 	{
 		std::vector<uint8_t> id;
 		std::vector<uint8_t> auth;
+		std::vector<uint8_t> int_auth;
+		/** of the last IKE_INTERMEDIATE message */
+		std::optional<uint32_t> intermediate;
 		/** messages with an AUTH payload */
 		unsigned auths = 0;
 		/** of the last of these */
 		uint32_t message_id = 0;
 	};
 
+	[[nodiscard]] std::vector<uint8_t> all_int_auth() const;
+
 	std::unique_ptr<Transcript> digest_;
-	std::vector<uint8_t> int_auth_;
+	/** IKE_AUTH begins with it */
+	std::optional<uint32_t> first_message_id_;
 	bool intermediate_ = false;
+	/** not all of IntAuth was had */
+	bool lost_ = false;
 	bool too_long_ = false;
 	Side initiator_;
 	Side responder_;

@@ -159,7 +159,9 @@ public:
 	/** An IKE_SA_INIT message after that or after init(); a request begins the transcript anew. */
 	void real_message(uint32_t sa, bool request, Bytes octets);
 	/** IntAuth of RFC 9242 3.3.2 is part of the transcript; empty if it could not be had. */
-	void int_auth(uint32_t sa, Bytes octets);
+	void int_auth(uint32_t sa, bool request, uint32_t message_id, Bytes octets);
+	/** At most BTNS_PRF_MAX octets. */
+	[[nodiscard]] std::vector<uint8_t> last_int_auth(uint32_t sa, bool request) const;
 	/** Bodies of the payloads of an IKE_AUTH message. */
 	void auth_bodies(uint32_t sa, const btns_auth_bodies_t &bodies);
 	/** How the IKE_SA was authenticated: the root of a chain of rekeyings. */

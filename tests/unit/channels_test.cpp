@@ -510,7 +510,7 @@ TEST_F(Channels, have_no_unique_binding_unless_each_side_sent_one_auth_payload)
 				  [&](uint32_t id)
 				  {
 					  all(id);
-					  btns_sa_int_auth(world, id, {});
+					  btns_sa_int_auth(world, id, true, 1, {});
 				  }),
 			  Unavailable::intermediate);
 	EXPECT_EQ(why(
@@ -550,17 +550,54 @@ TEST_F(Channels, have_a_unique_binding_after_a_message_was_dropped)
 
 TEST_F(Channels, have_a_unique_binding_with_int_auth)
 {
-	const Octets int_auth(68, 5);
-	world.init(1, "192.0.2.7");
-	messages(1);
-	btns_sa_int_auth(world, 1, view(int_auth));
-	bodies(1, true, 0xa1);
-	bodies(1, false, 0xb2);
-	root(1, {});
-	finish(1);
-	peer(2);
-	ASSERT_TRUE(of_sa(1).channel->unique.value);
-	EXPECT_NE(of_sa(1).channel->unique.value, of_sa(2).channel->unique.value);
+	const auto with = [&](uint32_t sa, uint8_t of_initiator, uint8_t of_responder, uint32_t message_id)
+	{
+		const Octets request(32, of_initiator);
+		const Octets response(32, of_responder);
+		world.init(sa, "192.0.2.7");
+		messages(sa);
+		btns_sa_int_auth(world, sa, true, 1, view(request));
+		btns_sa_int_auth(world, sa, false, 1, view(response));
+		std::array<uint8_t, BTNS_PRF_MAX> last{};
+		size_t len = 0;
+		btns_sa_last_int_auth(world, sa, false, last.data(), &len);
+		EXPECT_EQ(Octets(last.begin(), last.begin() + static_cast<std::ptrdiff_t>(len)), response);
+		bodies(sa, true, 0xa1, message_id);
+		bodies(sa, false, 0xb2, message_id);
+		root(sa, {});
+		finish(sa);
+		return of_sa(sa).channel->unique.value;
+	};
+	peer(9);
+	const auto value = with(1, 5, 6, 2);
+	ASSERT_TRUE(value);
+	EXPECT_NE(value, of_sa(9).channel->unique.value);
+	EXPECT_EQ(with(2, 5, 6, 2), value);
+	EXPECT_NE(with(3, 6, 5, 2), value);
+	EXPECT_NE(with(4, 5, 7, 2), value);
+	EXPECT_NE(with(5, 5, 6, 3), value);
+}
+
+TEST_F(Channels, have_no_unique_binding_with_half_of_int_auth)
+{
+	const Octets value(32, 5);
+	const auto why = [&](uint32_t sa, const std::vector<std::pair<bool, uint32_t>> &intermediate)
+	{
+		world.init(sa, "192.0.2.7");
+		messages(sa);
+		for (const auto &[request, message_id] : intermediate)
+		{
+			btns_sa_int_auth(world, sa, request, message_id, view(value));
+		}
+		bodies(sa, true, 0xa1, 3);
+		bodies(sa, false, 0xb2, 3);
+		root(sa, {});
+		finish(sa);
+		return of_sa(sa).channel->unique.why;
+	};
+	EXPECT_EQ(why(1, {{true, 1}}), Unavailable::intermediate);
+	EXPECT_EQ(why(2, {{true, 1}, {false, 1}, {false, 1}}), Unavailable::intermediate) << "the same twice";
+	EXPECT_EQ(why(3, {{true, 1}, {false, 1}, {true, 2}, {false, 2}}), Unavailable::none);
 }
 
 TEST_F(Channels, say_why_the_unique_binding_is_missing)

@@ -4,6 +4,7 @@ as long as the IKE_SA lasts."""
 
 import pytest
 
+from harness import roots
 from harness.bindings import ENDPOINTS, UNIQUE, agreed, asked, endpoints_of, of_flow, value
 from harness.checks import connects, has_no_sa, rekeys
 from harness.vici import ViciError
@@ -100,6 +101,20 @@ def test_when_ike_sa_init_is_repeated(world, what):
         assert "peer didn't accept" in left.log()
     endpoints, unique = agreed(left, right)
     assert endpoints and unique
+
+
+@pytest.mark.skipif(roots.DEFAULT.version() < (6,), reason="strongSwan 5.9 has no IKE_INTERMEDIATE")
+@pytest.mark.parametrize("proposal", ["x25519-ke1_ecp256", "x25519-ke1_ecp256-ke2_ecp384"], ids=["one", "two"])
+def test_after_ike_intermediate(world, proposal):
+    """What both sides authenticate of these exchanges is part of the transcript."""
+    proposal = f"aes128-sha256-{proposal}"
+    left, right = strangers(world, left_proposals=proposal, right_proposals=proposal)
+    outcome = connects(left, "data")
+    assert "IKE_INTERMEDIATE" in outcome.log
+    endpoints, unique = agreed(left, right)
+    assert endpoints and unique
+    rekeys(right, left, "ike")
+    assert agreed(left, right) == (endpoints, unique)
 
 
 def test_requests_are_parsed_strictly(world):

@@ -771,8 +771,18 @@ typedef struct btns_body_t
 btns_status_t btns_init_request(btns_core_t *core, uint64_t spi_i, btns_bytes_t octets);
 /** An IKE_SA_INIT message after btns_sa_init(): a request that charon has accepted, or a response, sent or accepted. */
 btns_status_t btns_sa_real_message(btns_core_t *core, uint32_t sa, bool request, btns_bytes_t octets);
-/** IntAuth (RFC 9242 3.3.2), replaces an earlier one. Empty if it could not be had: then there is no unique binding. */
-btns_status_t btns_sa_int_auth(btns_core_t *core, uint32_t sa, btns_bytes_t int_auth);
+/** Longest output of a PRF, octets. */
+#define BTNS_PRF_MAX 64
+
+/**
+ * An IKE_INTERMEDIATE message was sent or received.
+ *
+ * @param value	IntAuth_iN of a request, IntAuth_rN of a response (RFC 9242 3.3.2); empty if it could not be had: then there
+ *				is no unique binding
+ */
+btns_status_t btns_sa_int_auth(btns_core_t *core, uint32_t sa, bool request, uint32_t message_id, btns_bytes_t value);
+/** The last value of a side, which the next one is made of. @param len	octets, 0 if there is none */
+void btns_sa_last_int_auth(btns_core_t *core, uint32_t sa, bool request, uint8_t out[BTNS_PRF_MAX], size_t *len);
 /** What an IKE_AUTH message has of the transcript, sent or received. */
 typedef struct btns_auth_bodies_t
 {
