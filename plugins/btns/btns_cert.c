@@ -166,6 +166,7 @@ chunk_t btns_cert_keyid(const btns_key_t *key, uint8_t buf[HASH_SIZE_SHA1])
 bool btns_cert_key_equals(public_key_t *public, const btns_key_t *key,
 						  chunk_t keyid)
 {
+	uint8_t fingerprint[BTNS_FINGERPRINT_LEN];
 	chunk_t other;
 	bool equal;
 
@@ -179,7 +180,16 @@ bool btns_cert_key_equals(public_key_t *public, const btns_key_t *key,
 	{
 		return FALSE;
 	}
-	equal = chunk_equals(other, btns_key_spki(key));
+	if (key->spki_len)
+	{
+		equal = chunk_equals(other, btns_key_spki(key));
+	}
+	else
+	{
+		equal = btns_key_fingerprint(btns_bytes(other),
+									 fingerprint) == BTNS_STATUS_OK &&
+				memeq_const(fingerprint, key->fingerprint, sizeof(fingerprint));
+	}
 	chunk_free(&other);
 	return equal;
 }

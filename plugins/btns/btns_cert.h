@@ -50,8 +50,8 @@ chunk_t btns_cert_keyid(const btns_key_t *key, uint8_t buf[HASH_SIZE_SHA1]);
  * Compare strongSwan's public key with a canonical one.
  *
  * @param public	any public key
- * @param key		canonical key
- * @param keyid		its identifier by btns_cert_keyid()
+ * @param key		canonical key; only its fingerprint if it has no octets
+ * @param keyid		its identifier by btns_cert_keyid(), may be empty
  * @return			TRUE if they are the same
  */
 bool btns_cert_key_equals(public_key_t *public, const btns_key_t *key,

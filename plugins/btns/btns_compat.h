@@ -69,4 +69,22 @@ static inline bool btns_int_auth(keymat_t *keymat, message_t *message,
 	return computed;
 }
 
+/**
+ * Traffic selectors of one side of a child that are left of those that a peer
+ * proposes.
+ *
+ * @param hosts			host_t*, what dynamic ones stand for
+ * @return				traffic_selector_t*, owned by the caller
+ */
+static inline linked_list_t *btns_selected_ts(child_cfg_t *child, bool local,
+											  linked_list_t *proposed,
+											  linked_list_t *hosts)
+{
+#ifdef BTNS_CHILD_CFG_SELECTS_TS
+	return child->select_traffic_selectors(child, local, proposed, hosts);
+#else
+	return child->get_traffic_selectors(child, local, proposed, hosts, FALSE);
+#endif
+}
+
 #endif /** BTNS_COMPAT_H_ @}*/

@@ -1010,6 +1010,11 @@ typedef struct {
 	 * Identity
 	 */
 	identification_t *id;
+
+	/**
+	 * Entry that has it, NULL if none was found
+	 */
+	entry_t *entry;
 } claimed_t;
 
 CALLBACK(names_claimed, bool,
@@ -1017,27 +1022,43 @@ CALLBACK(names_claimed, bool,
 {
 	entry_t *entry;
 
-	return !array_get(this->view->entries, index, &entry) ||
-		   match_entry(this->id, entry->cfg) == BTNS_MATCH_SPECIFIC;
+	if (!array_get(this->view->entries, index, &entry))
+	{
+		return TRUE;
+	}
+	if (match_entry(this->id, entry->cfg) != BTNS_MATCH_SPECIFIC)
+	{
+		return FALSE;
+	}
+	this->entry = entry;
+	return TRUE;
 }
 
 /**
  * TRUE if any entry without a flag names an identity, whatever charon offers.
+ *
+ * @param name			gets the name of its connection, which is the view's;
+ *						unchanged if there is none
  */
-static bool is_named(view_t *view, identification_t *id)
+static bool is_named(view_t *view, identification_t *id, char **name)
 {
 	claimed_t claimed = {
 		.view = view,
 		.id = id,
 	};
-	bool relaxed;
+	bool relaxed, named;
 
 	/* in other modes, equal names have the same parts */
 	relaxed = streq("relaxed", lib->settings->get_str(lib->settings,
 										"%s.rdn_matching", NULL, lib->ns));
-	return btns_names_find(view->names, id->get_type(id),
-						   btns_bytes(id->get_encoding(id)), relaxed,
-						   (void*)names_claimed, &claimed);
+	named = btns_names_find(view->names, id->get_type(id),
+							btns_bytes(id->get_encoding(id)), relaxed,
+							(void*)names_claimed, &claimed);
+	if (claimed.entry)
+	{
+		*name = claimed.entry->cfg->get_name(claimed.entry->cfg);
+	}
+	return named;
 }
 
 /**
@@ -1101,11 +1122,25 @@ static void describe_candidate(view_t *view, identification_t *id,
 }
 
 /**
+ * Remove all configurations of a list but the last ones.
+ */
+static void keep_last(linked_list_t *list, u_int count)
+{
+	peer_cfg_t *cfg;
+
+	while (list->get_count(list) > count &&
+		   list->remove_first(list, (void**)&cfg) == SUCCESS)
+	{
+		cfg->destroy(cfg);
+	}
+}
+
+/**
  * TRUE if a trap for any destination made us initiate to a reserved one.
  */
-static bool goes_to_reserved(private_btns_pad_t *this, ike_sa_t *ike_sa)
+static bool goes_to_reserved(private_btns_pad_t *this, ike_cfg_t *ike_cfg,
+							 host_t *other)
 {
-	ike_cfg_t *ike_cfg = ike_sa->get_ike_cfg(ike_sa);
 	btns_range_t *ranges = NULL;
 	btns_addr_t addr;
 	size_t count = 0;
@@ -1113,64 +1148,226 @@ static bool goes_to_reserved(private_btns_pad_t *this, ike_sa_t *ike_sa)
 
 	any = collect_addresses(ike_cfg->get_other_addr(ike_cfg), &ranges, &count);
 	free(ranges);
-	return any && (!btns_addr_from_host(ike_sa->get_other_host(ike_sa),
-										&addr) ||
+	return any && (!btns_addr_from_host(other, &addr) ||
 				   btns_is_reserved(this->core, &addr));
 }
+
+/**
+ * A look-up in the PAD on its way.
+ */
+typedef struct {
+
+	/**
+	 * Who is looked up
+	 */
+	btns_question_t *question;
+
+	/**
+	 * View that is looked into
+	 */
+	view_t *view;
+
+	/**
+	 * What is known of the peer
+	 */
+	btns_claim_t claim;
+
+	/**
+	 * Its key, if it was looked at
+	 */
+	btns_key_t key;
+
+	/**
+	 * Entries that were offered
+	 */
+	peer_cfg_t **cfgs;
+
+	/**
+	 * The same as the core sees them
+	 */
+	btns_candidate_t *candidates;
+
+	/**
+	 * Number of both
+	 */
+	size_t count;
+
+	/**
+	 * Those to yield, in order
+	 */
+	size_t *order;
+
+	/**
+	 * What was decided
+	 */
+	btns_verdict_t verdict;
+
+	/**
+	 * Connection that names the asserted identity, NULL if none does
+	 */
+	char *known_by;
+} lookup_t;
 
 /**
  * Ask the core, and look up what it wants to know on the way: an
  * authenticated peer whose name is known costs no look-up.
  */
-static btns_choice_t lookup(private_btns_pad_t *this, ike_sa_t *ike_sa,
-							btns_claim_t *claim, identification_t *id,
-							btns_candidate_t *candidates, size_t count,
-							size_t *order, btns_verdict_t *verdict)
+static btns_choice_t lookup(private_btns_pad_t *this, lookup_t *lookup)
 {
-	uint32_t sa = ike_sa->get_unique_id(ike_sa);
-	btns_key_t key;
+	btns_question_t *question = lookup->question;
+	btns_claim_t *claim = &lookup->claim;
 
-	if (btns_pad_lookup(claim, candidates, count, order,
-						verdict) != BTNS_STATUS_OK)
+	if (btns_pad_lookup(claim, lookup->candidates, lookup->count,
+						lookup->order, &lookup->verdict) != BTNS_STATUS_OK)
 	{
 		return BTNS_CHOICE_NONE;
 	}
-	if (verdict->choice == BTNS_CHOICE_ASK_AGAIN)
+	if (lookup->verdict.choice == BTNS_CHOICE_ASK_AGAIN)
 	{
 		claim->key_known = TRUE;
-		if (btns_sa_key(this->core, sa, btns_now(), &key,
-						&claim->key_reason) == BTNS_STATUS_OK)
+		if (question->get_key(question, &lookup->key, &claim->key_reason))
 		{
-			claim->fingerprint = key.fingerprint;
+			claim->fingerprint = lookup->key.fingerprint;
 		}
-		claim->vouched = btns_vouched(this->core, ike_sa, id,
-								claim->fingerprint ? &key : NULL) ? BTNS_YES
-																  : BTNS_NO;
-		claim->limit = btns_sa_admissible(this->core, sa,
-						charon->ike_sa_manager->get_count(
-													charon->ike_sa_manager));
-		if (claim->role == BTNS_ROLE_INITIATOR && goes_to_reserved(this, ike_sa))
+		claim->vouched = question->is_vouched(question, claim->fingerprint ?
+								&lookup->key : NULL) ? BTNS_YES : BTNS_NO;
+		claim->limit = question->get_limit(question);
+		if (claim->role == BTNS_ROLE_INITIATOR &&
+			goes_to_reserved(this, question->ike_cfg, question->other))
 		{
 			claim->limit = BTNS_REASON_DESTINATION_RESERVED;
 		}
-		if (btns_pad_lookup(claim, candidates, count, order,
-							verdict) != BTNS_STATUS_OK)
+		if (btns_pad_lookup(claim, lookup->candidates, lookup->count,
+							lookup->order, &lookup->verdict) != BTNS_STATUS_OK)
 		{
 			return BTNS_CHOICE_NONE;
 		}
 	}
-	return verdict->choice;
+	return lookup->verdict.choice;
 }
 
-METHOD(btns_pad_t, is_full, bool,
-	private_btns_pad_t *this, host_t *me, host_t *other, ike_version_t version)
+/**
+ * Tell how it was decided.
+ */
+static void explain(private_btns_pad_t *this, lookup_t *lookup)
+{
+	btns_question_t *question = lookup->question;
+	const char **names;
+	char known_by[256] = "";
+	btns_lookup_names_t described = {
+		.known_by = known_by,
+		.vouched_by = question->voucher.text,
+		.key = &lookup->key,
+	};
+	int i;
+
+	names = calloc(lookup->count + 1, sizeof(*names));
+	for (i = 0; i < lookup->count; i++)
+	{
+		names[i] = lookup->cfgs[i]->get_name(lookup->cfgs[i]);
+	}
+	described.names = names;
+	if (lookup->claim.named_by_secret)
+	{
+		snprintf(known_by, sizeof(known_by), "a shared secret");
+	}
+	else if (lookup->known_by)
+	{
+		snprintf(known_by, sizeof(known_by), "connection '%s'",
+				 lookup->known_by);
+	}
+	btns_pad_explain(this->core, &lookup->claim, lookup->candidates,
+					 lookup->count, &described, question->step,
+					 question->step_user);
+	free(names);
+}
+
+/**
+ * Find the entries that a peer may get. Changes nothing.
+ *
+ * @param offered		peer_cfg_t*, with references, as charon would offer them;
+ *						gets those to yield in their place
+ * @return				choice
+ */
+static btns_choice_t find_entries(private_btns_pad_t *this,
+								  btns_question_t *question,
+								  linked_list_t *offered, btns_reason_t *reason)
+{
+	identification_t *id = question->id;
+	btns_choice_t choice = BTNS_CHOICE_NONE;
+	lookup_t found = {
+		.question = question,
+		.claim = {
+			.role = question->role,
+			.ike_version = question->version,
+			.auth = question->auth,
+			.reserved_name = btns_is_reserved_name(
+											btns_bytes(id->get_encoding(id))),
+			.rounds_done = question->rounds_done,
+		},
+	};
+	enumerator_t *enumerator;
+	peer_cfg_t *cfg;
+	size_t max, i;
+
+	*reason = BTNS_REASON_INTERNAL;
+	_update(this, FALSE);
+	found.view = view_get(this);
+	found.claim.named_by_secret = btns_named_by_secret(id);
+
+	max = offered->get_count(offered);
+	found.cfgs = calloc(max + 1, sizeof(*found.cfgs));
+	found.candidates = calloc(max + 1, sizeof(*found.candidates));
+	found.order = calloc(max + 1, sizeof(*found.order));
+	if (found.view && found.cfgs && found.candidates && found.order)
+	{
+		enumerator = offered->create_enumerator(offered);
+		while (enumerator->enumerate(enumerator, &cfg))
+		{
+			describe_candidate(found.view, id, question->role, cfg,
+							   &found.candidates[found.count]);
+			found.cfgs[found.count++] = cfg;
+		}
+		enumerator->destroy(enumerator);
+		found.claim.named_by_entry = is_named(found.view, id, &found.known_by);
+		choice = lookup(this, &found);
+		*reason = found.verdict.reason;
+		if (question->step)
+		{
+			explain(this, &found);
+		}
+	}
+	/* what is to be yielded replaces what was offered */
+	if (choice == BTNS_CHOICE_NONE || choice == BTNS_CHOICE_ASK_AGAIN)
+	{
+		found.verdict.count = 0;
+	}
+	for (i = 0; i < found.verdict.count; i++)
+	{
+		cfg = found.cfgs[found.order[i]];
+		offered->insert_last(offered, cfg->get_ref(cfg));
+	}
+	keep_last(offered, found.verdict.count);
+
+	free(found.cfgs);
+	free(found.candidates);
+	free(found.order);
+	view_put(found.view);
+	return choice;
+}
+
+/**
+ * TRUE if who begins an IKE_SA between these addresses is a stranger or nobody,
+ * and there is no room for strangers.
+ */
+static bool turns_away(private_btns_pad_t *this, host_t *me, host_t *other,
+					   ike_version_t version, u_int ike_sas)
 {
 	enumerator_t *enumerator;
 	peer_cfg_t *cfg;
 	u_int flagged = 0, others = 0;
 
-	if (!btns_is_crowded(this->core, charon->ike_sa_manager->get_count(
-													charon->ike_sa_manager)))
+	if (!btns_is_crowded(this->core, ike_sas))
 	{
 		return FALSE;
 	}
@@ -1188,7 +1385,14 @@ METHOD(btns_pad_t, is_full, bool,
 		}
 	}
 	enumerator->destroy(enumerator);
-	if (!flagged || others)
+	return flagged && !others;
+}
+
+METHOD(btns_pad_t, is_full, bool,
+	private_btns_pad_t *this, host_t *me, host_t *other, ike_version_t version)
+{
+	if (!turns_away(this, me, other, version,
+				charon->ike_sa_manager->get_count(charon->ike_sa_manager)))
 	{
 		return FALSE;
 	}
@@ -1201,84 +1405,129 @@ METHOD(btns_pad_t, is_full, bool,
 	return TRUE;
 }
 
+/**
+ * Question about the peer of an IKE_SA.
+ */
+typedef struct {
+
+	/**
+	 * Public part
+	 */
+	btns_question_t public;
+
+	/**
+	 * Core
+	 */
+	btns_core_t *core;
+
+	/**
+	 * IKE_SA
+	 */
+	ike_sa_t *ike_sa;
+} sa_question_t;
+
+METHOD(btns_question_t, get_key, bool,
+	sa_question_t *this, btns_key_t *key, btns_reason_t *reason)
+{
+	return btns_sa_key(this->core, this->ike_sa->get_unique_id(this->ike_sa),
+					   btns_now(), key, reason) == BTNS_STATUS_OK;
+}
+
+METHOD(btns_question_t, is_vouched, bool,
+	sa_question_t *this, const btns_key_t *key)
+{
+	return btns_vouched(this->core, this->ike_sa, this->public.id, key);
+}
+
+METHOD(btns_question_t, get_limit, btns_reason_t,
+	sa_question_t *this)
+{
+	return btns_sa_admissible(this->core,
+				this->ike_sa->get_unique_id(this->ike_sa),
+				charon->ike_sa_manager->get_count(charon->ike_sa_manager));
+}
+
 METHOD(btns_pad_t, decide, bool,
 	private_btns_pad_t *this, ike_sa_t *ike_sa, btns_role_t role,
 	ike_version_t version, identification_t *id, linked_list_t *offered)
 {
 	uint32_t sa = ike_sa->get_unique_id(ike_sa);
-	btns_candidate_t *candidates;
-	btns_verdict_t verdict = {};
-	btns_choice_t choice = BTNS_CHOICE_NONE;
-	btns_reason_t reason = BTNS_REASON_INTERNAL;
-	btns_claim_t claim = {
-		.role = role,
-		.ike_version = version,
-		.auth = btns_sa_auth(this->core, sa),
-		.reserved_name = btns_is_reserved_name(
-											btns_bytes(id->get_encoding(id))),
-		.rounds_done = btns_count_rounds(ike_sa),
-	};
-	enumerator_t *enumerator;
-	peer_cfg_t **cfgs, *cfg;
-	size_t *order, count = 0, max, i;
-	view_t *view;
+	btns_reason_t reason;
 	bool stranger = FALSE;
+	sa_question_t question = {
+		.public = {
+			.get_key = _get_key,
+			.is_vouched = _is_vouched,
+			.get_limit = _get_limit,
+			.role = role,
+			.version = version,
+			.id = id,
+			.auth = btns_sa_auth(this->core, sa),
+			.rounds_done = btns_count_rounds(ike_sa),
+			.ike_cfg = ike_sa->get_ike_cfg(ike_sa),
+			.other = ike_sa->get_other_host(ike_sa),
+		},
+		.core = this->core,
+		.ike_sa = ike_sa,
+	};
 
-	_update(this, FALSE);
-	view = view_get(this);
-	claim.named_by_secret = btns_named_by_secret(id);
-
-	max = offered->get_count(offered);
-	cfgs = calloc(max + 1, sizeof(*cfgs));
-	candidates = calloc(max + 1, sizeof(*candidates));
-	order = calloc(max + 1, sizeof(*order));
-	if (view && cfgs && candidates && order)
-	{
-		enumerator = offered->create_enumerator(offered);
-		while (enumerator->enumerate(enumerator, &cfg))
-		{
-			describe_candidate(view, id, role, cfg, &candidates[count]);
-			cfgs[count++] = cfg;
-		}
-		enumerator->destroy(enumerator);
-		claim.named_by_entry = is_named(view, id);
-		choice = lookup(this, ike_sa, &claim, id, candidates, count, order,
-						&verdict);
-		reason = verdict.reason;
-	}
-	if (choice == BTNS_CHOICE_STRANGER)
+	if (find_entries(this, &question.public, offered,
+					 &reason) == BTNS_CHOICE_STRANGER)
 	{
 		stranger = btns_sa_arm(this->core, sa, role, &reason) == BTNS_STATUS_OK;
+		if (!stranger)
+		{
+			keep_last(offered, 0);
+		}
 	}
 	if (reason != BTNS_REASON_NONE)
 	{
 		btns_sa_refuse(this->core, sa, reason);
 	}
-	/* what is to be yielded replaces what was offered */
-	if (choice != BTNS_CHOICE_NONE && choice != BTNS_CHOICE_ASK_AGAIN &&
-		(choice != BTNS_CHOICE_STRANGER || stranger))
-	{
-		for (i = 0; i < verdict.count; i++)
-		{
-			cfg = cfgs[order[i]];
-			offered->insert_last(offered, cfg->get_ref(cfg));
-		}
-		max = verdict.count;
-	}
-	else
-	{
-		max = 0;
-	}
-	while (offered->get_count(offered) > max &&
-		   offered->remove_first(offered, (void**)&cfg) == SUCCESS)
-	{
-		cfg->destroy(cfg);
-	}
-	free(cfgs);
-	free(candidates);
-	free(order);
-	view_put(view);
 	return stranger;
+}
+
+METHOD(btns_pad_t, suppose, btns_choice_t,
+	private_btns_pad_t *this, btns_question_t *question, host_t *me,
+	identification_t *my_id, char *connection, linked_list_t *found,
+	btns_reason_t *reason)
+{
+	u_int ike_sas;
+	enumerator_t *enumerator;
+	peer_cfg_t *cfg;
+
+	if (question->role == BTNS_ROLE_INITIATOR)
+	{
+		cfg = this->inner->get_peer_cfg_by_name(this->inner, connection);
+		if (cfg)
+		{
+			question->ike_cfg = cfg->get_ike_cfg(cfg);
+			found->insert_last(found, cfg);
+		}
+		return find_entries(this, question, found, reason);
+	}
+	/* and the one that is supposed to begin */
+	ike_sas = charon->ike_sa_manager->get_count(charon->ike_sa_manager) + 1;
+	if (turns_away(this, me, question->other, question->version, ike_sas))
+	{
+		btns_step_t step = {
+			.step = "ike-sa-init",
+			.reason = BTNS_REASON_CROWDED,
+			.text = btns_reason_text(BTNS_REASON_CROWDED),
+		};
+
+		*reason = step.reason;
+		question->step(question->step_user, &step);
+		return BTNS_CHOICE_NONE;
+	}
+	enumerator = this->inner->create_peer_cfg_enumerator(this->inner, me,
+					question->other, my_id, question->id, question->version);
+	while (enumerator->enumerate(enumerator, &cfg))
+	{
+		found->insert_last(found, cfg->get_ref(cfg));
+	}
+	enumerator->destroy(enumerator);
+	return find_entries(this, question, found, reason);
 }
 
 METHOD(btns_pad_t, set_pools, void,
@@ -1320,6 +1569,7 @@ btns_pad_t *btns_pad_create(btns_core_t *core, backend_manager_t *inner)
 			.update = _update,
 			.is_full = _is_full,
 			.decide = _decide,
+			.suppose = _suppose,
 			.set_pools = _set_pools,
 			.destroy = _destroy,
 		},

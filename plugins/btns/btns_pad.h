@@ -13,8 +13,91 @@
 
 #include "btns/core.h"
 #include "btns_pools.h"
+#include "btns_vouch.h"
 
 typedef struct btns_pad_t btns_pad_t;
+typedef struct btns_question_t btns_question_t;
+
+/**
+ * A peer whose entry is looked for. The functions are asked if the answer
+ * depends on theirs, not more than once.
+ */
+struct btns_question_t {
+
+	/**
+	 * Look at the key that the peer presents.
+	 *
+	 * @param key		gets the key
+	 * @param reason	gets the reason if there is none
+	 * @return			TRUE if there is one
+	 */
+	bool (*get_key)(btns_question_t *this, btns_key_t *key,
+					btns_reason_t *reason);
+
+	/**
+	 * Does some other credential speak for the peer?
+	 *
+	 * @param key		its key, NULL if there is none
+	 */
+	bool (*is_vouched)(btns_question_t *this, const btns_key_t *key);
+
+	/**
+	 * Is there room for one more stranger?
+	 *
+	 * @return			BTNS_REASON_NONE if there is
+	 */
+	btns_reason_t (*get_limit)(btns_question_t *this);
+
+	/**
+	 * Our role
+	 */
+	btns_role_t role;
+
+	/**
+	 * IKE version
+	 */
+	ike_version_t version;
+
+	/**
+	 * Asserted identity
+	 */
+	identification_t *id;
+
+	/**
+	 * How the peer authenticates
+	 */
+	btns_auth_t auth;
+
+	/**
+	 * Rounds that it has done
+	 */
+	u_int rounds_done;
+
+	/**
+	 * Its address
+	 */
+	host_t *other;
+
+	/**
+	 * IKE configuration in use, for an initiator
+	 */
+	ike_cfg_t *ike_cfg;
+
+	/**
+	 * Called with each step, NULL for nobody
+	 */
+	btns_step_cb_t step;
+
+	/**
+	 * User data for step
+	 */
+	void *step_user;
+
+	/**
+	 * What is_vouched() found, for step
+	 */
+	btns_voucher_t voucher;
+};
 
 /**
  * Collects the facts for the core's PAD lookups, and keeps the core's view of
@@ -60,6 +143,24 @@ struct btns_pad_t {
 	bool (*decide)(btns_pad_t *this, ike_sa_t *ike_sa, btns_role_t role,
 				   ike_version_t version, identification_t *id,
 				   linked_list_t *offered);
+
+	/**
+	 * Decide for a peer that is not there, as decide() would. Changes nothing.
+	 * Not to be called in a bus hook.
+	 *
+	 * @param question		peer
+	 * @param me			our address
+	 * @param my_id			identity that the peer asks for, may be NULL
+	 * @param connection	connection that is used, for an initiator
+	 * @param found			gets the configurations that it may get, with
+	 *						references
+	 * @param reason		gets the reason why it can be no stranger
+	 * @return				choice
+	 */
+	btns_choice_t (*suppose)(btns_pad_t *this, btns_question_t *question,
+							 host_t *me, identification_t *my_id,
+							 char *connection, linked_list_t *found,
+							 btns_reason_t *reason);
 
 	/**
 	 * Set where the ranges of virtual IP pools come from.

@@ -4,6 +4,7 @@
 #include "btns_vici.h"
 #include "btns_convert.h"
 #include "btns_vici_channels.h"
+#include "btns_vici_explain.h"
 #include "btns_vici_plugin.h"
 
 #include <ctype.h>
@@ -453,6 +454,16 @@ CALLBACK(stats, vici_message_t*,
 	return stream.builder->finalize(stream.builder);
 }
 
+CALLBACK(explain, vici_message_t*,
+	private_btns_vici_t *this, char *name, u_int id, vici_message_t *request)
+{
+	vici_builder_t *builder;
+
+	builder = this->builder_create();
+	btns_vici_explain(this->core, this->pad, request, builder);
+	return builder->finalize(builder);
+}
+
 /**
  * Raise an event for a rejection.
  */
@@ -486,6 +497,7 @@ static void manage(private_btns_vici_t *this, bool reg)
 		{ "btns-list-peers", list_peers },
 		{ "btns-list-pad", list_pad },
 		{ "btns-stats", stats },
+		{ "btns-explain", explain },
 	};
 	static char *events[] = { EVENT_PEER, EVENT_PAD, EVENT_REJECTED };
 	int i;

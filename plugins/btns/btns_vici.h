@@ -15,8 +15,8 @@
 typedef struct btns_vici_t btns_vici_t;
 
 /**
- * Answers btns-list-peers, btns-list-pad and btns-stats, and raises
- * btns-rejected.
+ * Answers btns-list-peers, btns-list-pad, btns-stats and btns-explain, and
+ * raises btns-rejected.
  */
 struct btns_vici_t {
 

@@ -40,7 +40,50 @@ typedef struct {
 	 * A presented certificate could not be read
 	 */
 	bool unreadable;
+
+	/**
+	 * The peer refers to a certificate that it does not show
+	 */
+	bool elsewhere;
+
+	/**
+	 * IKE_SA that the peer has shown certificates in, may be NULL
+	 */
+	ike_sa_t *ike_sa;
+
+	/**
+	 * Where to print what speaks for the peer, may be NULL
+	 */
+	btns_voucher_t *voucher;
 } references_t;
+
+/**
+ * Print what speaks for the peer, if somebody wants to know.
+ */
+static void describe(references_t *this, certificate_t *cert, char *otherwise)
+{
+	x509_t *x509 = (x509_t*)cert;
+	char *kind = "the public key";
+
+	if (!this->voucher)
+	{
+		return;
+	}
+	if (!cert)
+	{
+		snprintf(this->voucher->text, sizeof(this->voucher->text), "%s",
+				 otherwise);
+		return;
+	}
+	if (cert->get_type(cert) == CERT_X509)
+	{
+		kind = x509->get_flags(x509) & X509_CA ? "the CA certificate"
+											   : "the certificate";
+	}
+	snprintf(this->voucher->text, sizeof(this->voucher->text),
+			 "%s of '%Y', which is loaded here,", kind,
+			 cert->get_subject(cert));
+}
 
 /**
  * Note a certificate's issuer.
@@ -134,6 +177,10 @@ static bool is_presented(ike_sa_t *ike_sa, certificate_t *cert)
 	void *value;
 	bool found = FALSE;
 
+	if (!ike_sa)
+	{
+		return FALSE;
+	}
 	auth = ike_sa->get_auth_cfg(ike_sa, FALSE);
 	enumerator = auth->create_enumerator(auth);
 	while (!found && enumerator->enumerate(enumerator, &rule, &value))
@@ -207,37 +254,31 @@ static bool speaks_for(references_t *this, certificate_t *cert, bool *named)
 	return found;
 }
 
-/*
- * Described in header.
+/**
+ * TRUE if a credential that is loaded here speaks for the peer. Destroys what the
+ * references point to.
  */
-bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
-				  const btns_key_t *key)
+static bool vouched(references_t *refs)
 {
-	references_t refs = {
-		.id = id,
-		.issuers = linked_list_create(),
-		.keyids = linked_list_create(),
-	};
-	uint32_t sa = ike_sa->get_unique_id(ike_sa);
 	linked_list_t *speakers, *namesakes;
 	enumerator_t *enumerator;
 	certificate_t *cert;
 	uint8_t keyid[HASH_SIZE_SHA1];
 	bool found = FALSE, named;
 
-	if (btns_sa_names_certificate(core, sa))
+	if (refs->elsewhere)
 	{
+		describe(refs, NULL, "a certificate that it refers to");
 		found = TRUE;
 	}
-	if (btns_sa_certs(core, sa, add_cert, &refs) != BTNS_STATUS_OK ||
-		(refs.unreadable && key))
+	if (refs->unreadable && refs->key)
 	{	/* in doubt it is somebody's; without a key there is no doubt */
+		describe(refs, NULL, "a certificate of it that cannot be read");
 		found = TRUE;
 	}
-	if (key && !found)
+	if (refs->key && !found && refs->key->spki_len)
 	{
-		refs.key = key;
-		refs.keyid = btns_cert_keyid(key, keyid);
+		refs->keyid = btns_cert_keyid(refs->key, keyid);
 	}
 	if (!found)
 	{
@@ -248,7 +289,8 @@ bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
 		while (enumerator->enumerate(enumerator, &cert))
 		{
 			named = FALSE;
-			if (!is_presented(ike_sa, cert) && speaks_for(&refs, cert, &named))
+			if (!is_presented(refs->ike_sa, cert) &&
+				speaks_for(refs, cert, &named))
 			{
 				speakers->insert_last(speakers, cert->get_ref(cert));
 			}
@@ -261,23 +303,79 @@ bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
 
 		while (speakers->remove_first(speakers, (void**)&cert) == SUCCESS)
 		{
-			found = found || is_known(cert);
+			if (!found && is_known(cert))
+			{
+				describe(refs, cert, NULL);
+				found = TRUE;
+			}
 			cert->destroy(cert);
 		}
 		speakers->destroy(speakers);
 
 		while (namesakes->remove_first(namesakes, (void**)&cert) == SUCCESS)
 		{
-			found = found || (!is_own(cert) && is_known(cert));
+			if (!found && !is_own(cert) && is_known(cert))
+			{
+				describe(refs, cert, NULL);
+				found = TRUE;
+			}
 			cert->destroy(cert);
 		}
 		namesakes->destroy(namesakes);
 	}
-	refs.issuers->destroy_offset(refs.issuers,
+	refs->issuers->destroy_offset(refs->issuers,
+								  offsetof(identification_t, destroy));
+	refs->keyids->destroy_offset(refs->keyids,
 								 offsetof(identification_t, destroy));
-	refs.keyids->destroy_offset(refs.keyids,
-								offsetof(identification_t, destroy));
 	return found;
+}
+
+/*
+ * Described in header.
+ */
+bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
+				  const btns_key_t *key)
+{
+	references_t refs = {
+		.id = id,
+		.key = key,
+		.issuers = linked_list_create(),
+		.keyids = linked_list_create(),
+		.ike_sa = ike_sa,
+	};
+	uint32_t sa = ike_sa->get_unique_id(ike_sa);
+
+	if (btns_sa_names_certificate(core, sa) ||
+		btns_sa_certs(core, sa, add_cert, &refs) != BTNS_STATUS_OK)
+	{
+		refs.elsewhere = TRUE;
+	}
+	return vouched(&refs);
+}
+
+/*
+ * Described in header.
+ */
+bool btns_vouched_supposed(const btns_supposed_t *peer, identification_t *id,
+						   const btns_key_t *key, btns_voucher_t *voucher)
+{
+	references_t refs = {
+		.id = id,
+		.key = key,
+		.issuers = linked_list_create(),
+		.keyids = linked_list_create(),
+		.voucher = voucher,
+	};
+	int i;
+
+	for (i = 0; i < peer->cert_count; i++)
+	{
+		if (peer->certs[i].encoding == BTNS_ENCODING_X509)
+		{
+			add_cert(&refs, peer->certs[i].body);
+		}
+	}
+	return vouched(&refs);
 }
 
 /*

@@ -32,6 +32,24 @@ bool btns_vouched(btns_core_t *core, ike_sa_t *ike_sa, identification_t *id,
 				  const btns_key_t *key);
 
 /**
+ * What speaks for a peer, as text.
+ */
+typedef struct {
+	char text[256];
+} btns_voucher_t;
+
+/**
+ * The same for a peer that is not there, and is supposed to show certificates.
+ *
+ * @param peer		peer
+ * @param id		asserted identity
+ * @param key		its key, maybe only the fingerprint; NULL if there is none
+ * @param voucher	gets what speaks for it, unchanged if nothing does
+ */
+bool btns_vouched_supposed(const btns_supposed_t *peer, identification_t *id,
+						   const btns_key_t *key, btns_voucher_t *voucher);
+
+/**
  * TRUE if a shared key is bound to an identity that is more specific than %any
  * and matches.
  */

@@ -63,4 +63,11 @@ inline btns_status_t status_of(btns_reason_t reason)
 	return reason == BTNS_REASON_NONE ? BTNS_STATUS_OK : BTNS_STATUS_REFUSED;
 }
 
+/** Are there no pointers missing? */
+inline bool is_valid(const btns_child_t &child)
+{
+	return (child.hosts != nullptr || child.host_count == 0) && (child.local != nullptr || child.local_count == 0) &&
+		   (child.remote != nullptr || child.remote_count == 0);
+}
+
 } // namespace btns

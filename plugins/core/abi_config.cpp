@@ -176,6 +176,30 @@ btns_status_t btns_range_parse(const char *text, btns_range_t *out)
 				 });
 }
 
+btns_status_t btns_ts_parse(const char *text, btns_ts_t *out)
+{
+	if (out == nullptr)
+	{
+		return BTNS_STATUS_INVALID;
+	}
+	*out = {};
+	return guard(__func__,
+				 [&]
+				 {
+					 if (text == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 const auto selector = btns::parse_selector(text);
+					 if (!selector)
+					 {
+						 return BTNS_STATUS_REFUSED;
+					 }
+					 *out = *selector;
+					 return BTNS_STATUS_OK;
+				 });
+}
+
 btns_flag_t btns_entry_flag(const btns_entry_t *entry, uint8_t key[BTNS_FINGERPRINT_LEN])
 {
 	btns::Flag flag{BTNS_FLAG_BROKEN, {}};

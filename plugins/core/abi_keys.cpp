@@ -121,6 +121,30 @@ btns_status_t btns_key_encode(unsigned encoding, btns_bytes_t spki, uint8_t *out
 					   });
 }
 
+btns_status_t btns_key_fingerprint(btns_bytes_t spki, uint8_t out[BTNS_FINGERPRINT_LEN])
+{
+	if (out == nullptr)
+	{
+		return BTNS_STATUS_INVALID;
+	}
+	std::fill_n(out, BTNS_FINGERPRINT_LEN, uint8_t{0});
+	return btns::guard(__func__,
+					   [&]
+					   {
+						   if (!is_valid(spki))
+						   {
+							   return BTNS_STATUS_INVALID;
+						   }
+						   const auto found = btns::identify_key(BTNS_ENCODING_SPKI, view(spki));
+						   if (!found)
+						   {
+							   return BTNS_STATUS_REFUSED;
+						   }
+						   std::ranges::copy(*found, out);
+						   return BTNS_STATUS_OK;
+					   });
+}
+
 void btns_key_id(const uint8_t fingerprint[BTNS_FINGERPRINT_LEN], char out[BTNS_KEY_ID_LEN])
 {
 	btns::write_key_id(std::span<const uint8_t, BTNS_FINGERPRINT_LEN>(fingerprint, BTNS_FINGERPRINT_LEN),

@@ -10,6 +10,7 @@
 
 using btns::guard;
 using btns::guard_reason;
+using btns::is_valid;
 using btns::status_of;
 
 namespace
@@ -38,12 +39,6 @@ bool is_valid(const btns_auth_message_t &message)
 	return (message.certs != nullptr || message.cert_count == 0) &&
 		   std::ranges::all_of(std::span(message.certs, message.cert_count),
 							   [](const btns_cert_t &cert) { return cert.body.ptr != nullptr || cert.body.len == 0; });
-}
-
-bool is_valid(const btns_child_t &child)
-{
-	return (child.hosts != nullptr || child.host_count == 0) && (child.local != nullptr || child.local_count == 0) &&
-		   (child.remote != nullptr || child.remote_count == 0);
 }
 
 /** Call back with no lock held. */

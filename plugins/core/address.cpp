@@ -78,6 +78,23 @@ std::string address_text(const Address &address)
 	return written != nullptr ? written : "?";
 }
 
+/** Read a decimal number that is all of the text. */
+template <typename Number>
+std::optional<Number> parse_number(std::string_view text)
+{
+	Number number{};
+	const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+	return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
+}
+
+std::optional<uint8_t> parse_protocol(std::string_view text)
+{
+	static constexpr std::array<std::pair<std::string_view, uint8_t>, 6> names{
+		{{"icmp", 1}, {"tcp", 6}, {"udp", 17}, {"icmp6", 58}, {"ipv6-icmp", 58}, {"sctp", 132}}};
+	const auto *const found = std::ranges::find(names, text, &std::pair<std::string_view, uint8_t>::first);
+	return found != names.end() ? found->second : parse_number<uint8_t>(text);
+}
+
 std::string_view trim(std::string_view text)
 {
 	const size_t begin = text.find_first_not_of(" \t");
@@ -184,14 +201,55 @@ std::optional<Range> parse_range(std::string_view text)
 	{
 		return host_range(*address);
 	}
-	const std::string_view digits = text.substr(slash + 1);
-	unsigned length = 0;
-	const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-	if (error != std::errc() || end != digits.data() + digits.size() || length > bits_of(address->family))
+	const auto length = parse_number<unsigned>(text.substr(slash + 1));
+	return length && *length <= bits_of(address->family) ? std::optional(prefix_of(*address, *length)) : std::nullopt;
+}
+
+std::optional<btns_ts_t> parse_selector(std::string_view text)
+{
+	text = trim(text);
+	const size_t bracket = text.find('[');
+	const auto range = parse_range(text.substr(0, bracket));
+	if (!range)
 	{
 		return std::nullopt;
 	}
-	return prefix_of(*address, length);
+	btns_ts_t out{};
+	out.family = static_cast<uint8_t>(range->family);
+	out.to_port = UINT16_MAX;
+	write_value({range->family, range->first}, out.from);
+	write_value({range->family, range->last}, out.to);
+	if (bracket == std::string_view::npos)
+	{
+		return out;
+	}
+	if (text.back() != ']')
+	{
+		return std::nullopt;
+	}
+	const std::string_view inside = text.substr(bracket + 1, text.size() - bracket - 2);
+	const size_t slash = inside.find('/');
+	const auto protocol = parse_protocol(inside.substr(0, slash));
+	if (!protocol)
+	{
+		return std::nullopt;
+	}
+	out.protocol = *protocol;
+	if (slash == std::string_view::npos)
+	{
+		return out;
+	}
+	const std::string_view ports = inside.substr(slash + 1);
+	const size_t dash = ports.find('-');
+	const auto from = parse_number<uint16_t>(ports.substr(0, dash));
+	const auto to = dash == std::string_view::npos ? from : parse_number<uint16_t>(ports.substr(dash + 1));
+	if (!from || !to || *from > *to)
+	{
+		return std::nullopt;
+	}
+	out.from_port = *from;
+	out.to_port = *to;
+	return out;
 }
 
 std::string to_text(const Range &range)
@@ -211,6 +269,24 @@ std::string to_text(const Range &range)
 		length--;
 	}
 	return first + '/' + std::to_string(length);
+}
+
+std::string to_text(const btns_ts_t &selector)
+{
+	const auto range = to_range(selector);
+	std::string text = range ? to_text(*range) : "invalid";
+	const bool all_ports = selector.from_port == 0 && selector.to_port == UINT16_MAX;
+	if (selector.protocol == 0 && all_ports)
+	{
+		return text;
+	}
+	text += '[' + std::to_string(selector.protocol);
+	if (!all_ports)
+	{
+		text += '/' + std::to_string(selector.from_port);
+		text += selector.from_port == selector.to_port ? "" : '-' + std::to_string(selector.to_port);
+	}
+	return text + ']';
 }
 
 } // namespace btns

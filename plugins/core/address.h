@@ -73,4 +73,9 @@ std::optional<Range> parse_range(std::string_view text);
 /** Write "10.0.0.0/8", "2001:db8::1" or "192.0.2.1-192.0.2.9". */
 std::string to_text(const Range &range);
 
+/** Read a range and what may follow in brackets; see btns_ts_parse(). */
+std::optional<btns_ts_t> parse_selector(std::string_view text);
+/** Write it as parse_selector() reads it, with the protocol as a number. */
+std::string to_text(const btns_ts_t &selector);
+
 } // namespace btns

@@ -56,6 +56,19 @@ btns_reason_t KeyMeter::check_room(const BucketSize &size, int64_t now)
 	return by_source_.size() < metered_sources_max ? BTNS_REASON_NONE : BTNS_REASON_KEY_RATE;
 }
 
+/** Is there something in the bucket for all and in that of the source? */
+btns_reason_t KeyMeter::check_buckets(const Address &source, const KeyRates &rates, int64_t now) const
+{
+	if (!total_.has(bucket_size(rates.total), now))
+	{
+		return BTNS_REASON_KEY_RATE;
+	}
+	const auto found = by_source_.find(source);
+	return found == by_source_.end() || found->second.has(bucket_size(rates.per_source), now)
+			   ? BTNS_REASON_NONE
+			   : BTNS_REASON_KEY_RATE_PER_SOURCE;
+}
+
 btns_reason_t KeyMeter::spend(const Address &address, int64_t cost, const KeyRates &rates, int64_t now)
 {
 	const Address source = source_of(address);
@@ -63,9 +76,9 @@ btns_reason_t KeyMeter::spend(const Address &address, int64_t cost, const KeyRat
 	const BucketSize total = bucket_size(rates.total);
 
 	const Lock lock(mutex_);
-	if (!total_.has(total, now))
+	if (const auto reason = check_buckets(source, rates, now); reason != BTNS_REASON_NONE)
 	{
-		return BTNS_REASON_KEY_RATE;
+		return reason;
 	}
 	auto found = by_source_.find(source);
 	if (found == by_source_.end())
@@ -76,14 +89,16 @@ btns_reason_t KeyMeter::spend(const Address &address, int64_t cost, const KeyRat
 		}
 		found = by_source_.try_emplace(source).first;
 	}
-	if (!found->second.has(size, now))
-	{
-		return BTNS_REASON_KEY_RATE_PER_SOURCE;
-	}
 	found->second.take(cost, size, now);
 	total_.take(cost, total, now);
 	spent_ += static_cast<uint64_t>(cost);
 	return BTNS_REASON_NONE;
+}
+
+btns_reason_t KeyMeter::check(const Address &address, const KeyRates &rates, int64_t now) const
+{
+	const Lock lock(mutex_);
+	return check_buckets(source_of(address), rates, now);
 }
 
 btns_reason_t KeyMeter::spend(int64_t cost, const KeyRates &rates, int64_t now)

@@ -52,6 +52,8 @@ public:
 	btns_reason_t spend(const Address &address, int64_t cost, const KeyRates &rates, int64_t now);
 	/** The same for what is not done for one source. */
 	btns_reason_t spend(int64_t cost, const KeyRates &rates, int64_t now);
+	/** What spend() would say for a source, with nothing taken. */
+	[[nodiscard]] btns_reason_t check(const Address &address, const KeyRates &rates, int64_t now) const;
 
 	struct Totals
 	{
@@ -64,6 +66,7 @@ public:
 
 private:
 	btns_reason_t check_room(const BucketSize &size, int64_t now);
+	[[nodiscard]] btns_reason_t check_buckets(const Address &source, const KeyRates &rates, int64_t now) const;
 
 	mutable std::mutex mutex_;
 	TokenBucket total_;

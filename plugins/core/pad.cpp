@@ -17,27 +17,28 @@ bool is_flagged(const btns_candidate_t &candidate)
 class Lookup
 {
 public:
-	Lookup(const btns_claim_t &claim, std::span<const btns_candidate_t> candidates)
-		: claim_(claim), candidates_(candidates)
+	Lookup(const btns_claim_t &claim, std::span<const btns_candidate_t> candidates, Trace *trace)
+		: claim_(claim), candidates_(candidates), trace_(trace)
 	{}
 
 	[[nodiscard]] Verdict decide() const
 	{
-		if (claim_.ike_version != 2)
+		if (fails("ike-version", claim_.ike_version != 2, BTNS_REASON_IKEV1))
 		{
 			return is_named() ? without_flag(BTNS_CHOICE_NAMED, BTNS_REASON_IKEV1)
 							  : without_flag(BTNS_CHOICE_CREDENTIALED, BTNS_REASON_IKEV1);
 		}
-		if (claim_.reserved_name)
+		if (fails("reserved-id", claim_.reserved_name, BTNS_REASON_RESERVED_NAME))
 		{
 			return nobody(BTNS_REASON_RESERVED_NAME);
 		}
 		if (claim_.role == BTNS_ROLE_INITIATOR && !offers_flagged())
 		{
 			// charon compares the responder with the one entry that is in use
+			fails("flag", true, BTNS_REASON_NOT_FLAGGED);
 			return without_flag(BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NONE);
 		}
-		if (is_named())
+		if (fails("known-id", is_named(), BTNS_REASON_NAMED))
 		{
 			Verdict verdict = without_flag(BTNS_CHOICE_NAMED, BTNS_REASON_NAMED);
 			if (verdict.order.empty())
@@ -46,7 +47,7 @@ public:
 			}
 			return verdict;
 		}
-		if (claim_.auth != BTNS_AUTH_SIGNATURE)
+		if (fails("signature", claim_.auth != BTNS_AUTH_SIGNATURE, BTNS_REASON_NOT_SIGNATURE))
 		{
 			return without_flag(BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NOT_SIGNATURE);
 		}
@@ -57,7 +58,7 @@ private:
 	/** The peer signs, and claims nobody's identity: does a credential speak for it? */
 	[[nodiscard]] Verdict unnamed_signer() const
 	{
-		if (!offers_flagged())
+		if (fails("flag", !offers_flagged(), BTNS_REASON_NOT_FLAGGED))
 		{
 			Verdict verdict = without_flag(BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NONE);
 			if (verdict.order.empty() && claim_.vouched != BTNS_YES)
@@ -66,7 +67,7 @@ private:
 			}
 			return verdict;
 		}
-		if (claim_.vouched == BTNS_YES)
+		if (fails("credential", claim_.vouched == BTNS_YES, BTNS_REASON_VOUCHED))
 		{
 			return without_flag(BTNS_CHOICE_CREDENTIALED, BTNS_REASON_VOUCHED);
 		}
@@ -74,16 +75,16 @@ private:
 		{
 			return {BTNS_CHOICE_ASK_AGAIN, BTNS_REASON_NONE, {}};
 		}
-		if (claim_.fingerprint == nullptr)
+		const btns_reason_t no_key = claim_.key_reason != BTNS_REASON_NONE ? claim_.key_reason : BTNS_REASON_NO_KEY;
+		if (fails("key", claim_.fingerprint == nullptr, no_key))
 		{
-			return without_flag(BTNS_CHOICE_CREDENTIALED,
-								claim_.key_reason != BTNS_REASON_NONE ? claim_.key_reason : BTNS_REASON_NO_KEY);
+			return without_flag(BTNS_CHOICE_CREDENTIALED, no_key);
 		}
-		if (claim_.rounds_done > 0)
+		if (fails("rounds", claim_.rounds_done > 0, BTNS_REASON_MULTIPLE_ROUNDS))
 		{
 			return nobody(BTNS_REASON_MULTIPLE_ROUNDS);
 		}
-		if (claim_.limit != BTNS_REASON_NONE)
+		if (fails("room", claim_.limit != BTNS_REASON_NONE, claim_.limit))
 		{
 			return nobody(claim_.limit);
 		}
@@ -97,29 +98,23 @@ private:
 		{
 			for (size_t i = 0; i < candidates_.size(); i++)
 			{
-				if (candidates_[i].flag == flag && candidates_[i].usable && admits_key(candidates_[i]))
+				if (candidates_[i].flag == flag && candidates_[i].usable &&
+					admits_key(candidates_[i], claim_.fingerprint))
 				{
 					verdict.order.push_back(i);
 				}
 			}
 		}
-		return verdict.order.empty() ? nobody(why_no_stranger()) : verdict;
-	}
-
-	/** Is it offered, and does it take the key that was presented? */
-	[[nodiscard]] bool admits_key(const btns_candidate_t &candidate) const
-	{
-		return candidate.offered &&
-			   (candidate.flag == BTNS_FLAG_ANY ||
-				(candidate.flag == BTNS_FLAG_KEY &&
-				 std::ranges::equal(candidate.key, std::span(claim_.fingerprint, BTNS_FINGERPRINT_LEN))));
+		const btns_reason_t reason = verdict.order.empty() ? why_no_stranger() : BTNS_REASON_NONE;
+		return fails("entry", verdict.order.empty(), reason) ? nobody(reason) : verdict;
 	}
 
 	[[nodiscard]] btns_reason_t why_no_stranger() const
 	{
 		// none that admits the key is usable, else there were one
-		if (std::ranges::any_of(candidates_, [this](const auto &c)
-								{ return admits_key(c) || (c.offered && c.flag == BTNS_FLAG_BROKEN); }))
+		if (std::ranges::any_of(
+				candidates_, [this](const auto &c)
+				{ return admits_key(c, claim_.fingerprint) || (c.offered && c.flag == BTNS_FLAG_BROKEN); }))
 		{
 			return BTNS_REASON_ENTRY_UNUSABLE;
 		}
@@ -162,15 +157,30 @@ private:
 
 	static Verdict nobody(btns_reason_t reason) { return {BTNS_CHOICE_NONE, reason, {}}; }
 
+	/** Note a step. @return its `obstacle` */
+	bool fails(const char *step, bool obstacle, btns_reason_t reason) const
+	{
+		note(trace_, step, obstacle ? reason : BTNS_REASON_NONE);
+		return obstacle;
+	}
+
 	const btns_claim_t &claim_;
 	std::span<const btns_candidate_t> candidates_;
+	Trace *trace_;
 };
 
 } // namespace
 
-Verdict pad_lookup(const btns_claim_t &claim, std::span<const btns_candidate_t> candidates)
+bool admits_key(const btns_candidate_t &candidate, const uint8_t *fingerprint)
 {
-	return Lookup(claim, candidates).decide();
+	return candidate.offered && (candidate.flag == BTNS_FLAG_ANY ||
+								 (candidate.flag == BTNS_FLAG_KEY && fingerprint != nullptr &&
+								  std::ranges::equal(candidate.key, std::span(fingerprint, BTNS_FINGERPRINT_LEN))));
+}
+
+Verdict pad_lookup(const btns_claim_t &claim, std::span<const btns_candidate_t> candidates, Trace *trace)
+{
+	return Lookup(claim, candidates, trace).decide();
 }
 
 } // namespace btns

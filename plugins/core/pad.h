@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "btns/core.h"
+#include "trace.h"
 
 namespace btns
 {
@@ -21,7 +22,14 @@ struct Verdict
 	std::vector<size_t> order;
 };
 
-/** Decide. See btns_pad_lookup(). */
-Verdict pad_lookup(const btns_claim_t &claim, std::span<const btns_candidate_t> candidates);
+/**
+ * Decide. See btns_pad_lookup().
+ *
+ * @param trace	gets what was looked at, may be NULL
+ */
+Verdict pad_lookup(const btns_claim_t &claim, std::span<const btns_candidate_t> candidates, Trace *trace = nullptr);
+
+/** Is the candidate offered, and does it take a key? Whether it is usable is another question. */
+bool admits_key(const btns_candidate_t &candidate, const uint8_t *fingerprint);
 
 } // namespace btns

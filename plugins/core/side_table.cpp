@@ -144,6 +144,27 @@ size_t SideTable::count_children(const Record &record)
 		std::ranges::count_if(record.children, [](const Holding &child) { return child.facts()->up; }));
 }
 
+/** Is a peer that begins too late because of those that have begun? Only for what is to be a responder's record. */
+btns_reason_t SideTable::check_half_open(const Record &record, const Settings &settings) const
+{
+	return record.source.family != 0 && record.role == BTNS_ROLE_RESPONDER
+			   ? half_open_.check(source_address(record.source), half_open_caps(settings))
+			   : BTNS_REASON_NONE;
+}
+
+btns_reason_t SideTable::check_admissible(const Record &record, const Settings &settings, unsigned ike_sas) const
+{
+	if (record.source.family == 0)
+	{
+		return BTNS_REASON_SA_UNKNOWN;
+	}
+	if (is_crowded(ike_sas, settings.ikesa_limit))
+	{
+		return BTNS_REASON_CROWDED;
+	}
+	return check_room(record, settings);
+}
+
 bool SideTable::has_children(const Record &record)
 {
 	return count_children(record) > 0;
@@ -213,14 +234,11 @@ bool SideTable::init(uint32_t sa, const btns_init_t &init, const Settings &setti
 	fresh.role = init.role;
 	fresh.endpoints.spi_i = init.spi_i;
 	fresh.endpoints.spi_r = init.spi_r;
-	if (address && init.role == BTNS_ROLE_RESPONDER)
+	fresh.too_late = check_half_open(fresh, settings);
+	if (address && init.role == BTNS_ROLE_RESPONDER && fresh.too_late == BTNS_REASON_NONE)
 	{
-		fresh.too_late = half_open_.check(*address, half_open_caps(settings));
-		if (fresh.too_late == BTNS_REASON_NONE)
-		{
-			half_open_.take(*address);
-			fresh.half_open = true;
-		}
+		half_open_.take(*address);
+		fresh.half_open = true;
 	}
 	fresh.children = std::move(record->children);
 	fresh.hosts = std::move(record->hosts);
@@ -348,15 +366,7 @@ btns_reason_t SideTable::admissible(uint32_t sa, const Settings &settings, unsig
 {
 	const Lock lock(mutex_);
 	const Record *record = find(sa);
-	if (record == nullptr || record->source.family == 0)
-	{
-		return BTNS_REASON_SA_UNKNOWN;
-	}
-	if (is_crowded(ike_sas, settings.ikesa_limit))
-	{
-		return BTNS_REASON_CROWDED;
-	}
-	return check_room(*record, settings);
+	return record != nullptr ? check_admissible(*record, settings, ike_sas) : BTNS_REASON_SA_UNKNOWN;
 }
 
 btns_reason_t SideTable::arm(uint32_t sa, btns_role_t role, const Settings &settings)
@@ -687,8 +697,24 @@ bool SideTable::keeps_selectors(const Record &record, const btns_child_t &child,
 							   { return other.facts()->up && other.ranges() == remote; });
 }
 
+/** Who holds addresses of a range with another key; NULL if nobody does, or it is one of the peer's own addresses. */
+const Holding *SideTable::other_holder(const Range &range, const Fingerprint &own, const btns_child_t &child) const
+{
+	const Holding *other = nullptr;
+	if (!is_own_host(range, {child.hosts, child.host_count}))
+	{
+		index_.strangers.for_each_overlap(range,
+										  [&](const Range &, const Holding *holding)
+										  {
+											  other = holding->is_another(own) ? holding : nullptr;
+											  return other == nullptr;
+										  });
+	}
+	return other;
+}
+
 btns_reason_t SideTable::check_child(const Record *record, const btns_child_t &child, const std::vector<Range> &remote,
-									 const Context &context) const
+									 const Context &context, Trace *trace) const
 {
 	if (record == nullptr || !record->verified)
 	{
@@ -698,43 +724,26 @@ btns_reason_t SideTable::check_child(const Record *record, const btns_child_t &c
 	{
 		return BTNS_REASON_PEER_WITHOUT_FLAG;
 	}
-	if (child.unconfigured)
-	{
-		return BTNS_REASON_UNCONFIGURED;
-	}
-	if (child.mode_mismatch)
-	{
-		return BTNS_REASON_CHILD_MODE;
-	}
-	const btns_reason_t reason = check_selectors({child.local, child.local_count}, {child.remote, child.remote_count});
-	if (reason != BTNS_REASON_NONE)
-	{
-		return reason;
-	}
-	if (std::ranges::any_of(remote, [&](const Range &range) { return is_reserved(range, context); }))
-	{
-		return BTNS_REASON_CHILD_RESERVED;
-	}
 	const Fingerprint &own = record->verified->fingerprint();
-	for (const Range &range : remote)
+	const auto reserved = [&](const Range &range) { return is_reserved(range, context); };
+	const auto held = [&](const Range &range) { return other_holder(range, own, child) != nullptr; };
+	btns_reason_t found = BTNS_REASON_NONE;
+	const auto stops = [&](const char *step, bool obstacle, btns_reason_t reason)
 	{
-		bool held = false;
-		if (!is_own_host(range, {child.hosts, child.host_count}))
-		{
-			index_.strangers.for_each_overlap(range, [&](const Range &, const Holding *holding)
-											  { return !(held = holding->is_another(own)); });
-		}
-		if (held)
-		{
-			return BTNS_REASON_CHILD_HELD;
-		}
-	}
-	if (child.rekeys != 0 && !keeps_selectors(*record, child, remote))
-	{
-		return BTNS_REASON_CHILD_REKEYED;
-	}
-	return has_too_many(*record, child, remote, context.settings.max_children) ? BTNS_REASON_CHILD_TOO_MANY
-																			   : BTNS_REASON_NONE;
+		found = obstacle ? reason : BTNS_REASON_NONE;
+		return note(trace, step, found);
+	};
+	const auto ill_formed = check_selectors({child.local, child.local_count}, {child.remote, child.remote_count});
+	static_cast<void>(stops("child-configured", child.unconfigured, BTNS_REASON_UNCONFIGURED) ||
+					  stops("child-mode", child.mode_mismatch, BTNS_REASON_CHILD_MODE) ||
+					  stops("child-selectors", ill_formed != BTNS_REASON_NONE, ill_formed) ||
+					  stops("child-reserved", std::ranges::any_of(remote, reserved), BTNS_REASON_CHILD_RESERVED) ||
+					  stops("child-held", std::ranges::any_of(remote, held), BTNS_REASON_CHILD_HELD) ||
+					  stops("child-rekeyed", child.rekeys != 0 && !keeps_selectors(*record, child, remote),
+							BTNS_REASON_CHILD_REKEYED) ||
+					  stops("child-count", has_too_many(*record, child, remote, context.settings.max_children),
+							BTNS_REASON_CHILD_TOO_MANY));
+	return found;
 }
 
 std::vector<Eviction> SideTable::overlapping_strangers(const std::vector<Range> &ranges) const
@@ -982,8 +991,8 @@ std::vector<Eviction> SideTable::shed(const Settings &settings, int64_t now, uns
 			candidates.push_back({rank, record.active, {sa, BTNS_REASON_SHED}});
 		}
 		else if (record.role == BTNS_ROLE_RESPONDER && record.source.family != 0 && record.handshake &&
-				 !record.handshake->has_message && !record.verified && !record.established && !record.hosts && record.children.empty() && record.seen &&
-				 now - record.begun >= half_open_grace)
+				 !record.handshake->has_message && !record.verified && !record.established && !record.hosts &&
+				 record.children.empty() && record.seen && now - record.begun >= half_open_grace)
 		{
 			candidates.push_back({0, record.begun, {sa, BTNS_REASON_SHED_HALF_OPEN}});
 		}
@@ -997,6 +1006,78 @@ std::vector<Eviction> SideTable::shed(const Settings &settings, int64_t now, uns
 		evictions.push_back(candidates[i].eviction);
 	}
 	return evictions;
+}
+
+/** A record as it would be right after IKE_SA_INIT. */
+SideTable::Record SideTable::suppose(const Supposed &peer, const Settings &settings) const
+{
+	Record record;
+	record.source = peer.source;
+	record.role = peer.role;
+	record.too_late = check_half_open(record, settings);
+	return record;
+}
+
+PresentedKey SideTable::suppose_key(const Supposed &peer, const CertPayloads &certs, const Settings &settings,
+									const KeyMeter &meter, int64_t now) const
+{
+	if (peer.source.family == 0)
+	{
+		return {BTNS_STATUS_REFUSED, BTNS_REASON_SA_UNKNOWN, {}};
+	}
+	{
+		const Lock lock(mutex_);
+		if (const auto full = check_room(suppose(peer, settings), settings); full != BTNS_REASON_NONE)
+		{
+			return {BTNS_STATUS_REFUSED, full, {}};
+		}
+	}
+	// whoever asks has to wait for it: nothing is spent
+	const btns_reason_t reason = meter.check(source_address(peer.source), settings.key_rates, now);
+	return reason != BTNS_REASON_NONE ? PresentedKey{BTNS_STATUS_REFUSED, reason, {}}
+									  : find_presented_key(settings.keys, certs);
+}
+
+btns_reason_t SideTable::suppose_admissible(const Supposed &peer, const Settings &settings, unsigned ike_sas) const
+{
+	const Lock lock(mutex_);
+	return check_admissible(suppose(peer, settings), settings, ike_sas);
+}
+
+SupposedChild SideTable::suppose_child(const Fingerprint &key, const btns_child_t &child, const Context &context) const
+{
+	SupposedChild supposed;
+	const std::vector<Range> remote = address_ranges({child.remote, child.remote_count});
+	btns_key_t verified{};
+	std::ranges::copy(key, verified.fingerprint);
+	Record record;
+	record.verified = std::make_shared<const KeyInfo>(verified);
+
+	const Lock lock(mutex_);
+	supposed.reason = check_child(&record, child, remote, context, &supposed.trace);
+	const auto has = [&](const Range &range, uint32_t holder)
+	{
+		supposed.range = range;
+		supposed.holder = holder;
+		return false;
+	};
+	for (const Range &range : remote)
+	{
+		if (supposed.reason == BTNS_REASON_CHILD_RESERVED && is_reserved(range, context))
+		{
+			has(range, 0);
+			index_.authenticated.for_each_overlap(range, [&](const Range &, const Holding *holding)
+												  { return has(range, holding->sa()); });
+			break;
+		}
+		const Holding *holding = other_holder(range, key, child);
+		if (supposed.reason == BTNS_REASON_CHILD_HELD && holding != nullptr)
+		{
+			has(range, holding->sa());
+			break;
+		}
+	}
+	return supposed;
 }
 
 void SideTable::refuse(uint32_t sa, btns_reason_t reason)

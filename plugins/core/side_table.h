@@ -24,6 +24,7 @@
 #include "peer_watch.h"
 #include "presented_key.h"
 #include "settings.h"
+#include "trace.h"
 
 namespace btns
 {
@@ -96,6 +97,25 @@ struct ChildVerdict
 	bool not_indexed = false;
 };
 
+/** Somebody who is supposed to begin an IKE_SA. */
+struct Supposed
+{
+	/** family 4 or 6, else 0 */
+	btns_addr_t source;
+	/** ours */
+	btns_role_t role;
+};
+
+/** What would be decided over a CHILD_SA. */
+struct SupposedChild
+{
+	btns_reason_t reason = BTNS_REASON_NONE;
+	Trace trace;
+	/** for CHILD_RESERVED and CHILD_HELD: which of its addresses, and the IKE_SA that has them, 0 if it is none's */
+	std::optional<Range> range;
+	uint32_t holder = 0;
+};
+
 class SideTable : public ChannelSource
 {
 public:
@@ -149,6 +169,14 @@ public:
 	[[nodiscard]] bool is_idle(uint32_t sa, const Settings &settings, int64_t now) const;
 	/** Who makes room for others. */
 	std::vector<Eviction> shed(const Settings &settings, int64_t now, unsigned ike_sas) const;
+
+	/* the same decisions about somebody who is not there; see core.h */
+	[[nodiscard]] PresentedKey suppose_key(const Supposed &peer, const CertPayloads &certs, const Settings &settings,
+										   const KeyMeter &meter, int64_t now) const;
+	[[nodiscard]] btns_reason_t suppose_admissible(const Supposed &peer, const Settings &settings,
+												   unsigned ike_sas) const;
+	[[nodiscard]] SupposedChild suppose_child(const Fingerprint &key, const btns_child_t &child,
+											  const Context &context) const;
 
 	void refuse(uint32_t sa, btns_reason_t reason);
 	btns_reason_t take_refusal(uint32_t sa, bool flagged);
@@ -304,6 +332,10 @@ private:
 	void close_half_open(Record &record);
 	[[nodiscard]] btns_reason_t check_room(const Record &record, const Settings &settings) const;
 	Record &make(uint32_t sa);
+	[[nodiscard]] btns_reason_t check_half_open(const Record &record, const Settings &settings) const;
+	[[nodiscard]] btns_reason_t check_admissible(const Record &record, const Settings &settings,
+												 unsigned ike_sas) const;
+	[[nodiscard]] Record suppose(const Supposed &peer, const Settings &settings) const;
 	static bool has_children(const Record &record);
 	static size_t count_children(const Record &record);
 	static const Holding *find_child(const Record &record, uint32_t child);
@@ -326,7 +358,10 @@ private:
 							  const PadConfig &pad) const;
 	static btns_reason_t check_final(const Record *record, const btns_authorize_t &facts, const PadConfig &pad);
 	[[nodiscard]] btns_reason_t check_child(const Record *record, const btns_child_t &child,
-											const std::vector<Range> &remote, const Context &context) const;
+											const std::vector<Range> &remote, const Context &context,
+											Trace *trace = nullptr) const;
+	[[nodiscard]] const Holding *other_holder(const Range &range, const Fingerprint &own,
+											  const btns_child_t &child) const;
 	[[nodiscard]] bool is_reserved(const Range &range, const Context &context) const;
 	[[nodiscard]] bool has_too_many(const Record &record, const btns_child_t &child, const std::vector<Range> &remote,
 									unsigned max) const;

@@ -36,6 +36,37 @@ TEST(Address, ranges_are_read_and_written)
 	}
 }
 
+TEST(Address, selectors_are_read_and_written)
+{
+	const std::pair<const char *, const char *> good[] = {
+		{"10.1.0.0/16", "10.1.0.0/16"},
+		{"10.1.0.0/16[tcp]", "10.1.0.0/16[6]"},
+		{"10.1.0.1[tcp/2049]", "10.1.0.1[6/2049]"},
+		{" 2001:db8::/64[udp/1024-2047] ", "2001:db8::/64[17/1024-2047]"},
+		{"10.0.0.1-10.0.0.9[132/0-65535]", "10.0.0.1-10.0.0.9[132]"},
+		{"10.1.0.1[0/80]", "10.1.0.1[0/80]"},
+		{"10.1.0.1[icmp]", "10.1.0.1[1]"},
+		{"fe80::1[icmp6]", "fe80::1[58]"},
+		{"fe80::1[ipv6-icmp]", "fe80::1[58]"},
+		{"10.1.0.1[sctp/65535]", "10.1.0.1[132/65535]"},
+	};
+	for (const auto &[text, canonical] : good)
+	{
+		btns_ts_t out{};
+		ASSERT_EQ(btns_ts_parse(text, &out), BTNS_STATUS_OK) << text;
+		EXPECT_EQ(to_text(out), canonical);
+	}
+	for (const char *text :
+		 {"", "[tcp/80]", "10.0.0.1[", "10.0.0.1[tcp", "10.0.0.1[]", "10.0.0.1[tcp/]", "10.0.0.1[tcp/80-]",
+		  "10.0.0.1[tcp/80]x", "10.0.0.1[gre/80]", "10.0.0.1[256]", "10.0.0.1[tcp/65536]", "10.0.0.1[tcp/90-80]",
+		  "10.0.0.1[tcp/80[", "10.0.0.1[-6]", "10.0.0.0/33[tcp]", "dynamic"})
+	{
+		btns_ts_t out{};
+		EXPECT_EQ(btns_ts_parse(text, &out), BTNS_STATUS_REFUSED) << text;
+		EXPECT_EQ(out.family, 0) << text;
+	}
+}
+
 TEST(Address, what_is_no_range_is_refused)
 {
 	for (const char *text : {"", " ", "10", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x", "10.0.0.0/ 8",

@@ -264,6 +264,30 @@ std::vector<btns_claim_t> all_claims()
 	return all;
 }
 
+/** What is wrong with what a decision notes, empty if nothing is. */
+std::string wrong_in_trace(const btns_claim_t &claim, const std::vector<btns_candidate_t> &list,
+						   const btns::Verdict &verdict)
+{
+	btns::Trace trace;
+	const auto again = btns::pad_lookup(claim, list, &trace);
+	if (again.choice != verdict.choice || again.reason != verdict.reason || again.order != verdict.order)
+	{
+		return "who notes decides otherwise";
+	}
+	const auto is_obstacle = [](const btns::TraceStep &step) { return step.reason != BTNS_REASON_NONE; };
+	const auto obstacles = std::ranges::count_if(trace, is_obstacle);
+	const bool open = verdict.choice == BTNS_CHOICE_STRANGER || verdict.choice == BTNS_CHOICE_ASK_AGAIN;
+	if (obstacles != (open ? 0 : 1) || (!open && !is_obstacle(trace.back())))
+	{
+		return "it ends at the first obstacle, and only there";
+	}
+	if (!open && verdict.reason != BTNS_REASON_NONE && trace.back().reason != verdict.reason)
+	{
+		return "the obstacle is the reason";
+	}
+	return {};
+}
+
 void check_all(const std::vector<std::vector<btns_candidate_t>> &lists)
 {
 	size_t verdicts = 0;
@@ -279,6 +303,7 @@ void check_all(const std::vector<std::vector<btns_candidate_t>> &lists)
 			const auto verdict = btns::pad_lookup(claim, list);
 			const std::string rule = Oracle(claim, list, verdict).broken_rule();
 			ASSERT_EQ(rule, "") << show(claim, list, verdict);
+			ASSERT_EQ(wrong_in_trace(claim, list, verdict), "") << show(claim, list, verdict);
 			verdicts++;
 		}
 	}

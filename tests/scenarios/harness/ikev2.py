@@ -88,9 +88,10 @@ def notify(kind, data=b""):
 
 
 def traffic_selector(address):
-    """TS payload body for one IPv4 address."""
-    octets = socket.inet_aton(address)
-    return struct.pack("!BBHBBHHH", 1, 0, 0, 7, 0, 16, 0, 65535) + octets + octets
+    """TS payload body for one IPv4 address, or for a range of them: "192.0.2.1-192.0.2.9"."""
+    first, _, last = address.partition("-")
+    return (struct.pack("!BBHBBHHH", 1, 0, 0, 7, 0, 16, 0, 65535) + socket.inet_aton(first)
+            + socket.inet_aton(last or first))
 
 
 @dataclasses.dataclass

@@ -151,6 +151,10 @@ btns_status_t btns_key_encode(unsigned encoding, btns_bytes_t spki, uint8_t *out
 /** Write "btns:sha256:<hex>" and NUL. */
 void btns_key_id(const uint8_t fingerprint[BTNS_FINGERPRINT_LEN], char out[BTNS_KEY_ID_LEN]);
 
+/** Fingerprint of the key in a SubjectPublicKeyInfo, DER, without the checks for strangers' keys. @param out zero unless
+ * OK */
+btns_status_t btns_key_fingerprint(btns_bytes_t spki, uint8_t out[BTNS_FINGERPRINT_LEN]);
+
 /** TRUE if an identity's octets begin with "btns:" in any case, or with it after leading blanks or NULs. */
 bool btns_is_reserved_name(btns_bytes_t id);
 
@@ -319,6 +323,11 @@ void btns_core_destroy(btns_core_t *core);
 btns_status_t btns_core_configure(btns_core_t *core, const btns_options_t *options);
 /** Parse "10.0.0.0/8", "2001:db8::1", "192.0.2.1-192.0.2.9". REFUSED if it is none. */
 btns_status_t btns_range_parse(const char *text, btns_range_t *out);
+/**
+ * Parse a traffic selector: a range as above, then nothing or "[PROTOCOL]", "[PROTOCOL/PORT]", "[PROTOCOL/PORT-PORT]".
+ * A protocol is a number, tcp, udp, sctp, icmp or icmp6, a port is a number. REFUSED if it is none.
+ */
+btns_status_t btns_ts_parse(const char *text, btns_ts_t *out);
 
 /* ---- configuration: the PAD and what it reserves ---- */
 
@@ -1030,6 +1039,65 @@ bool btns_reqids_may_share(const btns_reqids_t *reqids, uint32_t reqid, const bt
 btns_status_t btns_reqids_take(btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder);
 /** It was given back, once for each time that it was taken. */
 void btns_reqids_release(btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder);
+
+/* ---- what would happen: the same decisions about a peer that is not there. Nothing is counted, taken, remembered or
+ * changed. ---- */
+
+/** Somebody who is supposed to come. All pointers are the caller's. */
+typedef struct btns_supposed_t
+{
+	/** ours */
+	btns_role_t role;
+	btns_addr_t source;
+	/** CERT payloads that it would show */
+	const btns_cert_t *certs;
+	size_t cert_count;
+	/** or, if there are none, only its key's fingerprint; else NULL */
+	const uint8_t *fingerprint;
+} btns_supposed_t;
+
+/**
+ * As btns_sa_key(), if it came now. Of a key that only the fingerprint is known of, type is BTNS_KEY_NONE and nothing
+ * else is set.
+ */
+btns_status_t btns_supposed_key(btns_core_t *core, const btns_supposed_t *peer, int64_t now, btns_key_t *out,
+								btns_reason_t *reason);
+/** As btns_sa_admissible(). */
+btns_reason_t btns_supposed_admissible(btns_core_t *core, const btns_supposed_t *peer, unsigned ike_sas);
+
+/** One step of an explanation. Strings are valid during the callback only. */
+typedef struct btns_step_t
+{
+	/** stable name of what was looked at, like "known-id" */
+	const char *step;
+	/** it is no obstacle */
+	bool passed;
+	/** why not; NONE if passed, or if it is charon that refuses */
+	btns_reason_t reason;
+	/** a sentence for the administrator; its wording may change */
+	const char *text;
+} btns_step_t;
+typedef void (*btns_step_cb_t)(void *user, const btns_step_t *step);
+
+/** What an explanation calls the facts of a look-up. Pointers may be NULL but for names, and are the caller's. */
+typedef struct btns_lookup_names_t
+{
+	/** names of the candidates' connections */
+	const char *const *names;
+	/** what knows the asserted identity */
+	const char *known_by;
+	/** what speaks for the peer */
+	const char *vouched_by;
+	/** the peer's key, if it was looked at */
+	const btns_key_t *key;
+} btns_lookup_names_t;
+
+/** Decide as btns_pad_lookup() and tell how. */
+btns_status_t btns_pad_explain(btns_core_t *core, const btns_claim_t *claim, const btns_candidate_t *candidates,
+							   size_t count, const btns_lookup_names_t *names, btns_step_cb_t cb, void *user);
+/** Decide as btns_child_authorize() over the first CHILD_SA of a BTNS peer with a key, and tell how. */
+btns_status_t btns_supposed_child(btns_core_t *core, const uint8_t fingerprint[BTNS_FINGERPRINT_LEN],
+								  const btns_child_t *child, btns_step_cb_t cb, void *user, btns_reason_t *reason);
 
 /** The strongSwan version in the rodata of an executable: the first NUL-delimited d.d.d[dr|rc]n; empty if none. */
 btns_status_t btns_find_version(btns_bytes_t image, char *out, size_t len);
