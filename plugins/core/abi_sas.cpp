@@ -10,7 +10,6 @@
 
 using btns::guard;
 using btns::guard_reason;
-using btns::is_valid;
 using btns::status_of;
 
 namespace
@@ -68,7 +67,7 @@ btns_status_t decide_child(const char *function, btns_core_t *core, const btns_c
 	return guard_reason(function, &why,
 						[&]
 						{
-							if (core == nullptr || child == nullptr || !is_valid(*child))
+							if (core == nullptr || child == nullptr || !btns::is_valid(*child))
 							{
 								return BTNS_STATUS_INVALID;
 							}

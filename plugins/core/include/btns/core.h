@@ -151,8 +151,10 @@ btns_status_t btns_key_encode(unsigned encoding, btns_bytes_t spki, uint8_t *out
 /** Write "btns:sha256:<hex>" and NUL. */
 void btns_key_id(const uint8_t fingerprint[BTNS_FINGERPRINT_LEN], char out[BTNS_KEY_ID_LEN]);
 
-/** Fingerprint of the key in a SubjectPublicKeyInfo, DER, without the checks for strangers' keys. @param out zero unless
- * OK */
+/** Fingerprint of the key in a SubjectPublicKeyInfo, DER, without the checks for strangers' keys.
+ *
+ * @param out	all zero unless BTNS_STATUS_OK
+ */
 btns_status_t btns_key_fingerprint(btns_bytes_t spki, uint8_t out[BTNS_FINGERPRINT_LEN]);
 
 /** TRUE if an identity's octets begin with "btns:" in any case, or with it after leading blanks or NULs. */
