@@ -454,6 +454,24 @@ CALLBACK(stats, vici_message_t*,
 	return stream.builder->finalize(stream.builder);
 }
 
+CALLBACK(version, vici_message_t*,
+	private_btns_vici_t *this, char *name, u_int id, vici_message_t *request)
+{
+	static const char *known[] = { NULL };
+	vici_builder_t *builder;
+	filter_t filter;
+
+	if (!parse_request(request, known, &filter))
+	{
+		return create_error(this, filter.error);
+	}
+	builder = this->builder_create();
+	builder->add_kv(builder, "version", "%s", BTNS_VERSION);
+	builder->add_kv(builder, "daemon", "%s", BTNS_DAEMON_VERSION);
+	builder->add_kv(builder, "package", "%s", BTNS_DEBIAN_VERSION);
+	return builder->finalize(builder);
+}
+
 CALLBACK(explain, vici_message_t*,
 	private_btns_vici_t *this, char *name, u_int id, vici_message_t *request)
 {
@@ -497,6 +515,7 @@ static void manage(private_btns_vici_t *this, bool reg)
 		{ "btns-list-peers", list_peers },
 		{ "btns-list-pad", list_pad },
 		{ "btns-stats", stats },
+		{ "btns-version", version },
 		{ "btns-explain", explain },
 	};
 	static char *events[] = { EVENT_PEER, EVENT_PAD, EVENT_REJECTED };
