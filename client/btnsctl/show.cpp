@@ -261,7 +261,7 @@ Status show_peers(const Common &common, const PeersOptions &options)
 				 {"ROLE"},
 				 {"UP"},
 				 {"CHILDREN", Fit::right},
-				 {"CALLS ITSELF (NOT VERIFIED)", Fit::cut}},
+				 {"ASSERTED ID", Fit::cut}},
 				rows);
 	return done;
 }
