@@ -142,4 +142,4 @@ build_in_root() {
 }
 
 # What ci/demo, ci/test and ci/install all build.
-build_plugin() { build build -Dplugin=enabled; }
+build_plugin() { build build -Dplugin=enabled -Dbtnsctl=enabled; }
