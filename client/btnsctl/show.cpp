@@ -470,7 +470,7 @@ Status explain(const Common &common, const ExplainOptions &options)
 	const bool allowed = get(answer, "peer") == "accepted" && get(answer, "child-sa") == "allowed";
 	if (common.json)
 	{
-		print_json(typed(answer));
+		print_json(answer);
 		return allowed ? done : no;
 	}
 	Rows rows;

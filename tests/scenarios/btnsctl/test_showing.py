@@ -81,6 +81,31 @@ def test_stats(pair):
         assert re.fullmatch(r'# (HELP|TYPE) btns_[a-z_]+ .+|btns_[a-z_]+(\{code="[a-z0-9-]+"\})? \d+(\.\d+)?', line), line
 
 
+def test_bindings(pair):
+    """Both hosts show the same, whatever they are asked by."""
+    left, right = pair
+    seen = []
+    for host, other in ((left, right), (right, left)):
+        (sa,) = host.sas()
+        (child,) = sa["child-sas"].values()
+        flow = ["tcp", f"{host.inner[0]}:{4711 if host is left else 7}", f"{other.inner[0]}:{7 if host is left else 4711}"]
+        for what in ([sa["uniqueid"]], ["--child", child["uniqueid"]], ["--flow", *flow]):
+            answer = run_json(host, "bindings", *what)
+            assert (answer["protection"], answer["authorized-id"]) == ("protected", other.key.identity), answer
+            seen.append(answer["bindings"])
+            shown = run(host, "bindings", *what)
+            for name, binding in answer["bindings"].items():
+                assert re.search(rf"^{name} +{binding['bare']}$", shown, re.M), shown
+        (listed,) = run_json(host, "bindings")
+        seen.append(listed["bindings"])
+        assert run(host, "bindings").count(sa["uniqueid"] + " strangers") == 2
+    assert all(bindings == seen[0] for bindings in seen), seen
+    none = run_json(right, "bindings", "--flow", "tcp", "10.66.0.1:7", "10.67.0.1:4711", status=NO)
+    assert none["protection"] == "unprotected" and none["reason"], none
+    assert none["code"] in run(right, "bindings", "--flow", "tcp", "[2001:db8::2]:7", "[2001:db8::9]:80", status=NO)
+    run(right, "bindings", "4711", status=REFUSED)
+
+
 def test_explain(pair):
     left, right = pair
     selectors = ["--local-ts", right.inner[0], "--remote-ts", "10.66.130.1"]
