@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash
 # bash completion for btnsctl
 
 _btnsctl() {
-	local current previous command= word
+	local current previous command='' word
 	COMPREPLY=()
 	current=${COMP_WORDS[COMP_CWORD]}
 	previous=${COMP_WORDS[COMP_CWORD - 1]}
@@ -46,7 +47,7 @@ _btnsctl() {
 		;;
 	esac
 
-	local common="--uri --json --swanctl-dir --root --help" options=
+	local common="--uri --json --swanctl-dir --root --help" options=''
 	case $command in
 	'') options="status peers pad bindings stats monitor explain doctor keygen init --version" ;;
 	peers) options="--connection" ;;

@@ -307,7 +307,8 @@ private:
 			const std::string id = "btns:sha256:" + key->fingerprint;
 			if (const std::string weak = weakness(*key); !weak.empty())
 			{
-				add("own-key", Health::error, "this host's key " + id + " is weak: " + weak,
+				add("own-key", Health::error,
+					std::string("this host's key ").append(id).append(" is weak: ").append(weak),
 					"btnsctl keygen --name NEW, and pubkeys = NEW.pem in the connection");
 			}
 			else if (std::ranges::find(good, id) == good.end())

@@ -16,7 +16,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -132,9 +131,9 @@ Pkey make(const std::string &type)
 	return Pkey(EVP_PKEY_Q_keygen(nullptr, nullptr, type == "ed448" ? "ED448" : "ED25519"));
 }
 
-std::string error_text(const std::string &what, const std::string &path)
+std::string file_error(const std::string &what, const std::string &path)
 {
-	return what + " " + safe(path) + ": " + std::strerror(errno);
+	return what + " " + safe(path) + ": " + error_text(errno);
 }
 
 } // namespace
@@ -259,7 +258,7 @@ std::string read_file(const std::string &path)
 	std::ostringstream content;
 	if (!stream || !(content << stream.rdbuf()))
 	{
-		throw Failure(file, error_text("cannot read", path));
+		throw Failure(file, file_error("cannot read", path));
 	}
 	if (content.view().size() > file_max)
 	{
@@ -274,7 +273,7 @@ void write_new_file(const std::string &path, const std::string &content, unsigne
 	if (fd < 0)
 	{
 		throw Failure(file, errno == EEXIST ? safe(path) + " is there already; it is never overwritten"
-											: error_text("cannot write", path));
+											: file_error("cannot write", path));
 	}
 	size_t written = 0;
 	bool ok = true;
@@ -286,7 +285,7 @@ void write_new_file(const std::string &path, const std::string &content, unsigne
 	}
 	// permissions last: until then it is the owner's only
 	ok = ok && fchmod(fd, mode) == 0 && fsync(fd) == 0;
-	const std::string error = error_text("cannot write", path);
+	const std::string error = file_error("cannot write", path);
 	close(fd);
 	if (!ok)
 	{

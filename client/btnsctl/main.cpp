@@ -4,8 +4,6 @@
 
 #include <clocale>
 #include <csignal>
-#include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <iostream>
 
@@ -34,8 +32,12 @@ void give_up(int /*signal*/)
 /** libvici starts threads: signals are this one's. */
 void set_signals(bool wait_for_end)
 {
-	std::signal(SIGPIPE, SIG_IGN);
-	std::signal(SIGALRM, give_up);
+	struct sigaction action
+	{};
+	action.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &action, nullptr);
+	action.sa_handler = give_up;
+	sigaction(SIGALRM, &action, nullptr);
 	sigset_t blocked;
 	sigemptyset(&blocked);
 	if (wait_for_end)
@@ -49,13 +51,13 @@ void set_signals(bool wait_for_end)
 	{
 		alarm(patience);
 	}
-	sigprocmask(SIG_BLOCK, &blocked, nullptr);
+	pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
 }
 
 std::string swanctl_folder()
 {
-	const char *folder = std::getenv("SWANCTL_DIR");
-	return folder != nullptr && *folder != '\0' ? folder : "/etc/swanctl";
+	const std::string folder = btnsctl::environment("SWANCTL_DIR");
+	return folder.empty() ? "/etc/swanctl" : folder;
 }
 
 class Program
@@ -223,7 +225,8 @@ private:
 
 int main(int argc, char **argv)
 {
-	std::setlocale(LC_CTYPE, "");
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): there is no other thread yet
+	static_cast<void>(std::setlocale(LC_CTYPE, ""));
 	umask(077);
 	try
 	{

@@ -9,7 +9,6 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <ctime>
 #include <iostream>
 
@@ -110,7 +109,7 @@ Status monitor(const Common &common, bool all)
 	const Descriptor signals(signalfd(-1, &end, SFD_CLOEXEC));
 	if (signals.get() < 0)
 	{
-		throw Failure(refused, std::string("cannot wait for signals: ") + std::strerror(errno));
+		throw Failure(refused, "cannot wait for signals: " + error_text(errno));
 	}
 
 	Vici vici(common.uri);

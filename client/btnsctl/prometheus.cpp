@@ -81,7 +81,12 @@ std::string refusals(const Json &stats, const std::string &name)
 						: c == '\n'			  ? std::string("\\n")
 											  : std::string(1, c);
 			}
-			text += name + "{code=\"" + code + "\"} " + value.get<std::string>() + "\n";
+			text.append(name)
+				.append("{code=\"")
+				.append(code)
+				.append("\"} ")
+				.append(value.get<std::string>())
+				.append("\n");
 		}
 	}
 	return text;

@@ -76,10 +76,8 @@ void ask_charon(const Common &common, Facts &facts)
 /** Colours are for terminals whose user has not said no (no-color.org). */
 bool has_colours()
 {
-	const char *no_color = getenv("NO_COLOR");
-	const char *term = getenv("TERM");
-	return isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0') && term != nullptr &&
-		   std::strcmp(term, "dumb") != 0;
+	const std::string term = environment("TERM");
+	return isatty(STDOUT_FILENO) == 1 && environment("NO_COLOR").empty() && !term.empty() && term != "dumb";
 }
 
 const char *colour(Health health)
@@ -124,7 +122,7 @@ void make_folder(const std::string &path, mode_t mode)
 {
 	if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
 	{
-		throw Failure(file, "cannot make " + safe(path) + ": " + std::strerror(errno));
+		throw Failure(file, "cannot make " + safe(path) + ": " + error_text(errno));
 	}
 }
 

@@ -7,9 +7,11 @@
 #include <array>
 #include <cctype>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 namespace btnsctl
@@ -122,7 +124,20 @@ std::string safe(std::string_view text, bool utf8)
 
 bool is_utf8()
 {
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): main() sets the locale before there is another thread
 	return std::strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+std::string error_text(int error)
+{
+	return std::generic_category().message(error);
+}
+
+std::string environment(const char *name)
+{
+	// NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
+	const char *value = std::getenv(name);
+	return value != nullptr ? value : "";
 }
 
 std::string duration(int64_t seconds)

@@ -34,6 +34,12 @@ std::string timestamp(int64_t seconds);
 /** "a, b, c" */
 std::string join(const std::vector<std::string> &words, std::string_view between = ", ");
 
+/** A system's error number as a sentence. */
+std::string error_text(int error);
+
+/** A variable of the environment, empty if it is not set. */
+std::string environment(const char *name);
+
 /** Octets as lower-case hex digits. */
 std::string to_hex(std::string_view octets);
 

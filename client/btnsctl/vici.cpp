@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include <libvici.h>
 
@@ -160,7 +159,7 @@ void check_socket(const std::string &uri)
 	case EPERM:
 		throw Failure(unreachable, "not allowed to connect to " + safe(path) + ": only root is");
 	default:
-		throw Failure(unreachable, "cannot connect to " + safe(path) + ": " + std::strerror(error));
+		throw Failure(unreachable, "cannot connect to " + safe(path) + ": " + error_text(error));
 	}
 }
 
@@ -214,7 +213,7 @@ Vici::Vici(const std::string &uri) : inbox_(std::make_unique<Inbox>())
 	{
 		const int error = errno;
 		vici_deinit();
-		throw Failure(unreachable, "cannot connect to charon's vici socket: " + std::string(std::strerror(error)));
+		throw Failure(unreachable, "cannot connect to charon's vici socket: " + error_text(error));
 	}
 }
 
@@ -236,7 +235,7 @@ Json Vici::submit(const std::string &command, const Json &fields)
 		{
 			unknown(command);
 		}
-		throw Failure(unreachable, "charon does not answer any more: " + std::string(std::strerror(errno)));
+		throw Failure(unreachable, "charon does not answer any more: " + error_text(errno));
 	}
 	const std::unique_ptr<vici_res_t, void (*)(vici_res_t *)> owned(response, vici_free_res);
 	Json answer = read(response, 0);
@@ -283,7 +282,7 @@ bool Vici::listen(const std::string &event)
 	}
 	if (errno != ENOENT)
 	{
-		throw Failure(unreachable, "charon does not answer any more: " + std::string(std::strerror(errno)));
+		throw Failure(unreachable, "charon does not answer any more: " + error_text(errno));
 	}
 	return false;
 }
