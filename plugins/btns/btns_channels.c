@@ -366,7 +366,7 @@ static void describe_side(private_btns_channels_t *this, ike_sa_t *ike_sa,
  */
 static void tell_root(private_btns_channels_t *this, ike_sa_t *ike_sa)
 {
-	char authorized[BTNS_TEXT_MAX];
+	char authorized[BTNS_TEXT_MAX] = "";
 	peer_cfg_t *cfg = ike_sa->get_peer_cfg(ike_sa);
 	btns_root_t root = {
 		.ike_version = ike_sa->get_version(ike_sa),
@@ -376,8 +376,11 @@ static void tell_root(private_btns_channels_t *this, ike_sa_t *ike_sa)
 	};
 	chunk_t local, peer;
 
-	snprintf(authorized, sizeof(authorized), "%Y",
-			 ike_sa->get_other_eap_id(ike_sa));
+	if (!btns_pad_is_flagged(cfg))
+	{
+		snprintf(authorized, sizeof(authorized), "%Y",
+				 ike_sa->get_other_eap_id(ike_sa));
+	}
 	describe_side(this, ike_sa, TRUE, &root.local, &local);
 	describe_side(this, ike_sa, FALSE, &root.peer, &peer);
 	btns_sa_root(this->core, ike_sa->get_unique_id(ike_sa), &root);

@@ -19,6 +19,11 @@
  */
 #define SHED_INTERVAL 200
 
+/**
+ * Milliseconds between two times that it is told what became of peers
+ */
+#define TELL_INTERVAL 50
+
 typedef struct private_btns_worker_t private_btns_worker_t;
 typedef struct queued_t queued_t;
 
@@ -141,6 +146,11 @@ struct private_btns_worker_t {
 	bool tell;
 
 	/**
+	 * When that was told last, as btns_now()
+	 */
+	int64_t last_tell;
+
+	/**
 	 * When that was done last, as btns_now()
 	 */
 	int64_t last_shed;
@@ -151,8 +161,8 @@ struct private_btns_worker_t {
 	bool stop;
 
 	/**
-	 * Lock for the queues, current, queued, done, audit, shed, tell, last_shed,
-	 * stop.
+	 * Lock for the queues, current, queued, done, audit, shed, last_shed, tell,
+	 * last_tell, stop.
 	 * Never held across a call into charon.
 	 */
 	mutex_t *mutex;
@@ -428,8 +438,11 @@ METHOD(btns_worker_t, tell, void,
 	private_btns_worker_t *this)
 {
 	this->mutex->lock(this->mutex);
-	this->tell = TRUE;
-	this->condvar->signal(this->condvar);
+	if (!this->tell)
+	{	/* many may come at a time: the thread is woken up for the first */
+		this->tell = TRUE;
+		this->condvar->signal(this->condvar);
+	}
 	this->mutex->unlock(this->mutex);
 }
 
@@ -541,6 +554,21 @@ static void peer_cb(void *user, btns_peer_event_t event,
 }
 
 /**
+ * Milliseconds until there is something to do, if nothing comes; at least 0.
+ */
+static int64_t get_wait(private_btns_worker_t *this)
+{
+	if (this->stop || this->audit || this->shed ||
+		this->closes->get_count(this->closes) ||
+		this->reports->get_count(this->reports))
+	{
+		return 0;
+	}
+	return this->tell ? max(0, this->last_tell + TELL_INTERVAL - btns_now())
+					  : BTNS_AUDIT_INTERVAL * 1000;
+}
+
+/**
  * Wait for something to do.
  *
  * @param task		next task, NULL if there is none
@@ -552,23 +580,25 @@ static bool wait_for_work(private_btns_worker_t *this, queued_t **task,
 						  bool *audit, bool *shed)
 {
 	bool timeout = FALSE, stop;
+	int64_t wait;
 
 	this->mutex->lock(this->mutex);
-	while (!this->stop && !this->audit && !this->shed && !this->tell &&
-		   !timeout &&
-		   !this->closes->get_count(this->closes) &&
-		   !this->reports->get_count(this->reports))
+	while (!timeout && (wait = get_wait(this)))
 	{
-		timeout = this->condvar->timed_wait(this->condvar, this->mutex,
-											BTNS_AUDIT_INTERVAL * 1000);
+		timeout = this->condvar->timed_wait(this->condvar, this->mutex, wait) &&
+				  !this->tell;
 	}
 	*audit = this->audit || timeout;
 	*shed = this->shed;
-	this->audit = this->shed = this->tell = FALSE;
 	if (*shed)
 	{
 		this->last_shed = btns_now();
 	}
+	if (this->tell)
+	{
+		this->last_tell = btns_now();
+	}
+	this->audit = this->shed = this->tell = FALSE;
 	*task = NULL;
 	if (this->closes->remove_first(this->closes, (void**)task) == SUCCESS)
 	{

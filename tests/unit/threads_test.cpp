@@ -2,6 +2,7 @@
 /* Many threads at once; what they do wrong is for ThreadSanitizer to find. */
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <latch>
 #include <thread>
@@ -50,6 +51,17 @@ void be_strangers(btns_core_t *core, uint32_t first, const std::vector<uint8_t> 
 		facts.source = source;
 		btns_grant_t grant;
 		btns_sa_authorize(core, sa, &facts, &grant);
+		btns_root_t root{};
+		root.ike_version = 2;
+		root.connection = "strangers";
+		root.local.key = {spki.data(), spki.size()};
+		btns_sa_real_message(core, sa, true, root.local.key);
+		btns_sa_real_message(core, sa, false, root.local.key);
+		btns_sa_root(core, sa, &root);
+		std::array<uint8_t, BTNS_SEED_LEN> seed{};
+		btns_sa_take_seed(core, sa, seed.data());
+		btns_sa_unique(core, sa, seed.data());
+		btns_sa_peer_up(core, sa);
 		btns_sa_up(core, sa, 1, 2, &source, &source, 3);
 		btns_sa_is_btns(core, sa);
 
@@ -124,6 +136,11 @@ void administrate(World &world, const std::atomic<bool> &stop)
 			world, [](void *, const btns_pad_info_t *) {}, nullptr);
 		btns_peers_each(
 			world, [](void *, const btns_peer_info_t *) {}, nullptr);
+		const btns_flow_t flow{6, addr("10.99.0.1"), addr("198.51.100.1"), 1, 2};
+		btns_channel_of_flow(
+			world, &flow, [](void *, const btns_channel_info_t *) {}, nullptr);
+		btns_peer_events(
+			world, [](void *, btns_peer_event_t, const btns_channel_info_t *, const uint8_t *) {}, nullptr);
 		world.stat("peers");
 		btns_refused(world, BTNS_REASON_NAMED, 1);
 	}

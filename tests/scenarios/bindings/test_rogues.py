@@ -63,6 +63,9 @@ def test_messages_that_are_forged_or_repeated_change_nothing(world):
     thread = threading.Thread(target=connects, args=(left, "data"))
     thread.start()
     right.wait_until(lambda: right.rogue.applied("late") == 1, "IKE_SA_INIT is done")
+    capture.stop()
+    said = capture.exchanges(IKE_SA_INIT)
+    assert len(said) == 2, said
     sa = left.sas()[0]
     spi_i, spi_r = bytes.fromhex(sa["initiator-spi"]), bytes.fromhex(sa["responder-spi"])
     third = world.wire.attach("third", ["192.0.2.3/24"], [])
@@ -75,11 +78,12 @@ def test_messages_that_are_forged_or_repeated_change_nothing(world):
                     rogue.sendto(marker + forged(spi_i, bytes(8), 0x20), (left.address, port))
                     rogue.sendto(marker + forged(spi_i, spi_r, 0x08), (right.address, port))
                     rogue.sendto(marker + forged(spi_i, bytes(8), 0x08), (right.address, port))
+                    for packet in said:
+                        rogue.sendto(marker + packet.payload, (packet.destination, port))
         left.wait_log("ignored|received message ID 0")
 
     mischief()
     thread.join(20)
-    capture.stop()
     right.wait_until(lambda: right.peers() and left.peers(), "the strangers have met")
     before = agreed(left, right)
     assert all(before)
