@@ -79,9 +79,12 @@ void show(const btns::ChannelAnswer &answer, Use &&use)
 		info.local_fingerprint = channel.local_fingerprint ? channel.local_fingerprint->data() : nullptr;
 		info.peer_fingerprint = channel.peer_fingerprint ? channel.peer_fingerprint->data() : nullptr;
 		info.peer_key = {channel.peer_key.data(), channel.peer_key.size()};
-		info.outer = {btns::to_abi(channel.local.address), btns::to_abi(channel.peer.address),
-					  channel.local.port,				   channel.peer.port,
-					  channel.local.nat,				   channel.peer.nat};
+		info.outer = {btns::to_abi(channel.local.address),
+					  btns::to_abi(channel.peer.address),
+					  channel.local.port,
+					  channel.peer.port,
+					  channel.local.nat,
+					  channel.peer.nat};
 		info.established = channel.established;
 		info.endpoints = show(btns::BindingType::endpoints, channel.endpoints);
 		info.unique = show(btns::BindingType::unique, channel.unique);
@@ -295,20 +298,20 @@ btns_status_t btns_shunts(btns_core_t *core, const btns_shunt_t *shunts, size_t 
 
 btns_status_t btns_channel_of_flow(btns_core_t *core, const btns_flow_t *flow, btns_channel_cb_t cb, void *user)
 {
-	return guard(__func__,
-				 [&]
-				 {
-					 const auto local = flow != nullptr ? btns::to_address(flow->local) : std::nullopt;
-					 const auto remote = flow != nullptr ? btns::to_address(flow->remote) : std::nullopt;
-					 if (core == nullptr || cb == nullptr || !local || !remote)
-					 {
-						 return BTNS_STATUS_INVALID;
-					 }
-					 show(core->core.channels().find(
-							  {flow->protocol, *local, *remote, flow->local_port, flow->remote_port}),
-						  [&](const btns_channel_info_t &info) { cb(user, &info); });
-					 return BTNS_STATUS_OK;
-				 });
+	return guard(
+		__func__,
+		[&]
+		{
+			const auto local = flow != nullptr ? btns::to_address(flow->local) : std::nullopt;
+			const auto remote = flow != nullptr ? btns::to_address(flow->remote) : std::nullopt;
+			if (core == nullptr || cb == nullptr || !local || !remote)
+			{
+				return BTNS_STATUS_INVALID;
+			}
+			show(core->core.channels().find({flow->protocol, *local, *remote, flow->local_port, flow->remote_port}),
+				 [&](const btns_channel_info_t &info) { cb(user, &info); });
+			return BTNS_STATUS_OK;
+		});
 }
 
 btns_status_t btns_channel_of_sa(btns_core_t *core, uint32_t sa, btns_channel_cb_t cb, void *user)

@@ -369,13 +369,13 @@ SideTable::Snapshot SideTable::snapshot(uint32_t sa, const Record &record, const
 		channel.integrity_algorithm = text_of(facts.integrity_algorithm);
 	}
 	// of an IKE_SA: if all that it protects has it
-	out.authentication.integrity = child != nullptr
-									   ? channel.integrity
-									   : std::ranges::all_of(record.children, [](const Holding &held)
-															 { return held.facts()->integrity || !held.facts()->installed; });
-	out.authentication.rounds = root.local_rounds == root.peer_rounds ? root.peer_rounds
-																	  : std::max({2, int{root.local_rounds},
-																				  int{root.peer_rounds}});
+	out.authentication.integrity =
+		child != nullptr ? channel.integrity
+						 : std::ranges::all_of(record.children, [](const Holding &held)
+											   { return held.facts()->integrity || !held.facts()->installed; });
+	out.authentication.rounds = root.local_rounds == root.peer_rounds
+									? root.peer_rounds
+									: std::max({2, int{root.local_rounds}, int{root.peer_rounds}});
 	channel.unique.why = root.why;
 	if (root.why == Unavailable::none)
 	{
@@ -426,8 +426,8 @@ ChannelAnswer SideTable::complete(Snapshot snapshot)
 	{
 		why = Unavailable::ike_version;
 	}
-	channel.endpoints = why == Unavailable::none ? endpoints_binding(snapshot.authentication)
-												 : BindingAnswer{std::nullopt, why};
+	channel.endpoints =
+		why == Unavailable::none ? endpoints_binding(snapshot.authentication) : BindingAnswer{std::nullopt, why};
 	if (!snapshot.authentication.integrity)
 	{
 		channel.endpoints = {std::nullopt, Unavailable::no_integrity};
@@ -466,7 +466,8 @@ ChannelAnswer SideTable::find(const Flow &flow) const
 			{
 				return false;
 			}
-			const auto fits = fit_policies(holding->local(), holding->remote(), flow, PolicyKind::protect, facts->priority);
+			const auto fits =
+				fit_policies(holding->local(), holding->remote(), flow, PolicyKind::protect, facts->priority);
 			if (fits.inexact)
 			{
 				maybe.push_back({*fits.inexact, owner->root.id, facts->conditional});
@@ -513,11 +514,12 @@ ChannelAnswer SideTable::find(const Flow &flow) const
 		{
 			if (!best || (other.priority <= *best && other.root != root))
 			{
-				return other.conditional
-						   ? answer(BTNS_AMBIGUOUS, "conditional",
-									"a CHILD_SA takes such packets only with a mark or of one interface, which is not known")
-						   : answer(BTNS_AMBIGUOUS, "selectors",
-									"a CHILD_SA has ranges as traffic selectors, of which the kernel makes policies for more");
+				return other.conditional ? answer(BTNS_AMBIGUOUS, "conditional",
+												  "a CHILD_SA takes such packets only with a mark or of one interface, "
+												  "which is not known")
+										 : answer(BTNS_AMBIGUOUS, "selectors",
+												  "a CHILD_SA has ranges as traffic selectors, of which the kernel "
+												  "makes policies for more");
 			}
 		}
 		if (!best)
@@ -572,4 +574,3 @@ ChannelAnswer SideTable::of_child(uint32_t child) const
 }
 
 } // namespace btns
-

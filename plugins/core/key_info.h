@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 /**
  * @file key_info.h
- * The public key that a side of an IKE_SA has signed with, as it is kept: small, and in canonical form once somebody asks.
+ * The public key that a side of an IKE_SA has signed with, as it is kept: small, and in canonical form once somebody
+ * asks.
  */
 #pragma once
 

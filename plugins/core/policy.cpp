@@ -62,10 +62,10 @@ Side fit_side(const btns_ts_t &ts, const Address &address, uint16_t port)
 	const uint16_t mask = port_mask(ts.from_port, ts.to_port);
 	side.prefix = common_bits(range->family, range->first, range->last);
 	side.port_bits = static_cast<unsigned>(std::popcount(mask));
-	side.takes = common_bits(range->family, range->first, address.value) >= side.prefix &&
-				 ((ts.from_port ^ port) & mask) == 0;
-	side.exact = range->first <= address.value && address.value <= range->last && ts.from_port <= port &&
-				 port <= ts.to_port;
+	side.takes =
+		common_bits(range->family, range->first, address.value) >= side.prefix && ((ts.from_port ^ port) & mask) == 0;
+	side.exact =
+		range->first <= address.value && address.value <= range->last && ts.from_port <= port && port <= ts.to_port;
 	return side;
 }
 

@@ -693,8 +693,8 @@ bool SideTable::keeps_selectors(const Record &record, const btns_child_t &child,
 		return old->ranges() == remote;
 	}
 	// both sides rekeyed it at the same time
-	return std::ranges::any_of(record.children, [&](const Holding &other)
-							   { return other.facts()->up && other.ranges() == remote; });
+	return std::ranges::any_of(record.children,
+							   [&](const Holding &other) { return other.facts()->up && other.ranges() == remote; });
 }
 
 /** Who holds addresses of a range with another key; NULL if nobody does, or it is one of the peer's own addresses. */
@@ -775,10 +775,9 @@ void SideTable::store_child(uint32_t sa, Record &record, const btns_child_t &chi
 	facts->up = up;
 	describe(child, *facts);
 
-	const Holding &stored =
-		record.children.emplace_front(index_, Holding::Owner{sa, child.btns ? record.verified : nullptr},
-									  std::span(child.remote, child.remote_count),
-									  std::span(child.local, child.local_count), std::move(facts));
+	const Holding &stored = record.children.emplace_front(
+		index_, Holding::Owner{sa, child.btns ? record.verified : nullptr}, std::span(child.remote, child.remote_count),
+		std::span(child.local, child.local_count), std::move(facts));
 	record.children.remove_if([&](const Holding &held)
 							  { return &held != &stored && held.facts()->child == child.child; });
 	changed();
@@ -899,8 +898,7 @@ std::vector<Eviction> SideTable::audit(const Context &context) const
 		}
 		const bool overlaps =
 			std::ranges::any_of(record.children,
-								[&](const Holding &child)
-								{
+								[&](const Holding &child) {
 									return std::ranges::any_of(child.ranges(), [&](const Range &range)
 															   { return is_reserved(range, context); });
 								});

@@ -690,8 +690,7 @@ TEST_F(Channels, tell_who_comes_and_goes_and_whose_key_is_another)
 	btns_sa_drop(world, 3);
 	peer(4, with_keys());
 	btns_sa_peer_up(world, 4);
-	EXPECT_EQ(events(),
-			  (Events{{BTNS_PEER_DOWN, 3, false}, {BTNS_PEER_UP, 4, false}, {BTNS_PEER_CHANGED, 4, true}}));
+	EXPECT_EQ(events(), (Events{{BTNS_PEER_DOWN, 3, false}, {BTNS_PEER_UP, 4, false}, {BTNS_PEER_CHANGED, 4, true}}));
 	// another one beside it, as behind a NAT
 	btns_sa_drop(world, 4);
 	peer(5, same);
@@ -720,7 +719,9 @@ TEST_F(Channels, keep_a_bounded_number_of_events)
 	}
 	size_t count = 0;
 	btns_peer_events(
-		world, [](void *user, btns_peer_event_t, const btns_channel_info_t *, const uint8_t *) { ++*static_cast<size_t *>(user); },
+		world,
+		[](void *user, btns_peer_event_t, const btns_channel_info_t *, const uint8_t *)
+		{ ++*static_cast<size_t *>(user); },
 		&count);
 	EXPECT_EQ(count, btns::events_max);
 }
@@ -738,8 +739,8 @@ TEST_F(Channels, are_the_same_through_the_abi)
 	};
 	const auto note = [](void *user, const btns_channel_info_t *info)
 	{
-		*static_cast<Seen *>(user) = {info->protection, info->child, info->protection == BTNS_PROTECTED ? info->endpoints.name : "",
-									  info->code};
+		*static_cast<Seen *>(user) = {info->protection, info->child,
+									  info->protection == BTNS_PROTECTED ? info->endpoints.name : "", info->code};
 	};
 	Seen seen;
 	btns_flow_t flow{tcp, addr(here), addr("10.5.0.1"), 1, 2};

@@ -776,8 +776,8 @@ typedef struct btns_body_t
 } btns_body_t;
 
 /**
- * An IKE_SA_INIT request that charon sends: the octets without non-ESP marker. It is the IKE_SA's whose btns_sa_init() has
- * this SPI and our role; the last one counts.
+ * An IKE_SA_INIT request that charon sends: the octets without non-ESP marker. It is the IKE_SA's whose btns_sa_init()
+ * has this SPI and our role; the last one counts.
  */
 btns_status_t btns_init_request(btns_core_t *core, uint64_t spi_i, btns_bytes_t octets);
 /** An IKE_SA_INIT message after btns_sa_init(): a request that charon has accepted, or a response, sent or accepted. */
@@ -788,8 +788,8 @@ btns_status_t btns_sa_real_message(btns_core_t *core, uint32_t sa, bool request,
 /**
  * An IKE_INTERMEDIATE message was sent or received.
  *
- * @param value	IntAuth_iN of a request, IntAuth_rN of a response (RFC 9242 3.3.2); empty if it could not be had: then there
- *				is no unique binding
+ * @param value	IntAuth_iN of a request, IntAuth_rN of a response (RFC 9242 3.3.2); empty if it could not be had: then
+ *there is no unique binding
  */
 btns_status_t btns_sa_int_auth(btns_core_t *core, uint32_t sa, bool request, uint32_t message_id, btns_bytes_t value);
 /** The last value of a side, which the next one is made of. @param len	octets, 0 if there is none */
@@ -857,7 +857,8 @@ typedef struct btns_outer_t
 btns_status_t btns_sa_outer(btns_core_t *core, uint32_t sa, const btns_outer_t *outer);
 
 /**
- * A CHILD_SA that btns_child_authorize() has allowed is in the kernel: packets may come before btns_child_up() is called.
+ * A CHILD_SA that btns_child_authorize() has allowed is in the kernel: packets may come before btns_child_up() is
+ * called.
  *
  * @param child		selectors are not looked at
  */
@@ -1036,8 +1037,8 @@ void btns_reqids_destroy(btns_reqids_t *reqids);
  */
 bool btns_reqids_may_share(const btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder,
 						   bool own_trap);
-/** A CHILD_SA or trap has it. REFUSED if it is a BTNS peer's, and another peer has it: it has to be given back. So it has
- * on failure; if it is not a BTNS peer's, these get no reqid that they ask for from then on. */
+/** A CHILD_SA or trap has it. REFUSED if it is a BTNS peer's, and another peer has it: it has to be given back. So it
+ * has on failure; if it is not a BTNS peer's, these get no reqid that they ask for from then on. */
 btns_status_t btns_reqids_take(btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder);
 /** It was given back, once for each time that it was taken. */
 void btns_reqids_release(btns_reqids_t *reqids, uint32_t reqid, const btns_reqid_holder_t *holder);
