@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * @file wire.h
- * What applications and the daemon say to each other on the application socket: an AF_UNIX socket of type SOCK_SEQPACKET,
- * so that a message is whole or not there. docs/application-socket.md describes it.
+ * What applications and the daemon say to each other on the application socket: an AF_UNIX socket of type
+ * SOCK_SEQPACKET, so that a message is whole or not there. docs/application-socket.md describes it.
  *
  * A message is a header of 8 octets and attributes. Numbers are in network byte order.
  *
@@ -21,17 +21,19 @@ namespace btns::wire
 constexpr uint8_t version = 1;
 constexpr size_t header_len = 8;
 constexpr size_t attribute_header_len = 4;
-/** A request is a header and, for unwatch, one attribute. */
+/** A request is a header; attributes may follow in later versions, and whoever does not know a tag skips it. */
 constexpr size_t request_max = 64;
 /** The longest answer: identities, a key, two bindings. */
 constexpr size_t answer_max = 8192;
+/** Longest text, octets; longer ones are cut by who sends them. */
+constexpr size_t text_max = 255;
 
 /** The id of a request comes back in its answer. */
 enum class Type : uint8_t
 {
 	/** request, with one descriptor as SCM_RIGHTS: what protects this socket? Answered by channel or error */
 	find = 1,
-	/** the same, and events of it from now on; the id names the watch */
+	/** the same, and events of it from now on; the id names the watch, and no other one of this client has it */
 	watch = 2,
 	/** request: no more events. id is the watch's; answered by done or error */
 	unwatch = 3,
@@ -39,7 +41,7 @@ enum class Type : uint8_t
 	channel = 65,
 	error = 66,
 	done = 67,
-	/** unasked: something changed. id is the watch's */
+	/** unasked: something changed. id is the watch's. An error with id 0 is unasked, too: the daemon hangs up */
 	event = 68,
 };
 

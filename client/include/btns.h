@@ -17,9 +17,9 @@
  * Only a connection of the caller's own can be asked about: its descriptor is handed to the daemon, which reads the
  * addresses and ports from the socket itself. A channel is what was so when it was found; it does not change.
  *
- * All functions may be called from any thread; there is no global state. Two threads may use one btns_t at a time, and one
- * waits for the other. Functions return BTNS_OK or a value of btns_error_t and set no errno. Pointers that a function
- * returns belong to the object they came from, unless it says otherwise.
+ * All functions may be called from any thread; there is no global state. Two threads may use one btns_t at a time, and
+ * one waits for the other. Functions return BTNS_OK or a value of btns_error_t and set no errno. Pointers that a
+ * function returns belong to the object they came from, unless it says otherwise.
  */
 #ifndef BTNS_H_
 #define BTNS_H_
@@ -43,14 +43,14 @@ extern "C" {
 #define BTNS_API_MINOR 0
 
 /** Where the daemon listens unless charon.plugins.btns.socket says otherwise. */
-#define BTNS_DEFAULT_SOCKET "/run/btns.sock"
+#define BTNS_DEFAULT_SOCKET "/run/charon.btns"
 
 typedef enum btns_error_t
 {
 	BTNS_OK = 0,
 	/** an argument is NULL or out of range */
 	BTNS_EINVAL,
-	/** out of memory */
+	/** out of memory or descriptors */
 	BTNS_ENOMEM,
 	/** nothing listens there: charon does not run, or the socket is not enabled */
 	BTNS_ENODAEMON,
@@ -60,7 +60,8 @@ typedef enum btns_error_t
 	BTNS_EBUSY,
 	/** no answer in time, 5 seconds; or none that makes sense. The connection is closed, btns_open() makes a new one */
 	BTNS_EDAEMON,
-	/** the descriptor is no connected TCP or UDP socket (or SCTP, DCCP) over IPv4 or IPv6, or is of another network namespace */
+	/** the descriptor is no connected TCP or UDP socket (or SCTP, DCCP) over IPv4 or IPv6, or it is of another network
+	 * namespace */
 	BTNS_ESOCKET,
 	/** no SA protects the connection, see btns_channel_reason() */
 	BTNS_EUNPROTECTED,
@@ -104,7 +105,8 @@ BTNS_API void btns_channel_free(btns_channel_t *channel);
 typedef enum btns_method_t
 {
 	BTNS_METHOD_UNKNOWN = 0,
-	/** by a key that nobody vouches for: a BTNS peer. It is the same key as long as the channel lasts, and no more is known */
+	/** by a key that nobody vouches for: a BTNS peer. It is the same key as long as the channel lasts, and no more is
+	 * known */
 	BTNS_METHOD_BTNS,
 	/** by a certificate of a trusted CA */
 	BTNS_METHOD_CERTIFICATE,
@@ -162,8 +164,8 @@ typedef struct btns_info_t
 	/** how this host and the peer authenticated when the IKE_SA began */
 	btns_method_t local_method;
 	btns_method_t peer_method;
-	/** what the peer called itself, and what policy knows it by. Only the latter may be relied upon, as far as peer_method
-	 * goes. For a BTNS peer it is "btns:sha256:" and the fingerprint */
+	/** what the peer called itself, and what policy knows it by. Only the latter may be relied upon, as far as
+	 * peer_method goes. For a BTNS peer it is "btns:sha256:" and the fingerprint */
 	char asserted_id[BTNS_TEXT_MAX];
 	char authorized_id[BTNS_TEXT_MAX];
 	/** 1 if the fingerprint beside it is known */
@@ -185,8 +187,15 @@ typedef struct btns_info_t
 	int64_t established;
 } btns_info_t;
 
+/* clang-format off */
 /** Initialiser of a btns_info_t. */
-#define BTNS_INFO_INIT {sizeof(btns_info_t)}
+#ifdef __cplusplus
+#define BTNS_INFO_INIT {sizeof(btns_info_t), BTNS_UNPROTECTED, 0, 0, BTNS_MODE_NONE, {0}, {0}, BTNS_METHOD_UNKNOWN, \
+						BTNS_METHOD_UNKNOWN, {0}, {0}, 0, 0, {0}, {0}, {}, {}, {}, {}, 0, 0, 0}
+#else
+#define BTNS_INFO_INIT {.size = sizeof(btns_info_t)}
+#endif
+/* clang-format on */
 
 /** Inquire about a channel. @param info made with BTNS_INFO_INIT */
 BTNS_API int btns_inquire(const btns_channel_t *channel, btns_info_t *info);
@@ -223,13 +232,13 @@ BTNS_API const char *btns_binding_name(btns_binding_type_t type);
  */
 BTNS_API int btns_binding_types(const btns_channel_t *channel, btns_binding_type_t *types, size_t *count);
 /**
- * Get a binding. BTNS_EUNPROTECTED, BTNS_EAMBIGUOUS or BTNS_EUNAVAILABLE if there is none: then do not authenticate as if
- * there were.
+ * Get a binding. BTNS_EUNPROTECTED, BTNS_EAMBIGUOUS or BTNS_EUNAVAILABLE if there is none: then do not authenticate as
+ * if there were.
  *
  * @param len	size of the buffer; set to the octets of the binding, also with BTNS_ESPACE
  */
-BTNS_API int btns_binding(const btns_channel_t *channel, btns_binding_type_t type, btns_binding_form_t form, uint8_t *out,
-						  size_t *len);
+BTNS_API int btns_binding(const btns_channel_t *channel, btns_binding_type_t type, btns_binding_form_t form,
+						  uint8_t *out, size_t *len);
 /** Why there is no such binding, a sentence; empty if there is. The channel's. */
 BTNS_API const char *btns_binding_reason(const btns_channel_t *channel, btns_binding_type_t type);
 
@@ -243,9 +252,11 @@ BTNS_API int btns_peer_key(const btns_channel_t *channel, uint8_t *out, size_t *
 /** What happened to a connection that is watched. */
 typedef enum btns_event_type_t
 {
-	/** it is protected as it was, but by other SAs, or with another unique binding: the peer has authenticated again */
+	/** it is protected and by the same peer, but what btns_find() says is not the same: the peer has authenticated
+	 * again, so the unique binding is another one, or it has moved, or the SAs have other algorithms. Rekeying is none
+	 * of these */
 	BTNS_EVENT_RENEWED = 1,
-	/** no SA protects it any more */
+	/** no SA protects it any more, or it cannot be told any more which */
 	BTNS_EVENT_UNPROTECTED,
 	/** it is protected, and was not */
 	BTNS_EVENT_PROTECTED,
@@ -260,23 +271,31 @@ typedef struct btns_event_t
 	/** sizeof(btns_event_t) of the caller */
 	size_t size;
 	btns_event_type_t type;
-	/** of btns_watch() */
+	/** of btns_watch(); 0 in BTNS_EVENT_CLOSED */
 	uint32_t watch;
 } btns_event_t;
 
+/* clang-format off */
 /** Initialiser of a btns_event_t. */
-#define BTNS_EVENT_INIT {sizeof(btns_event_t)}
+#ifdef __cplusplus
+#define BTNS_EVENT_INIT {sizeof(btns_event_t), BTNS_EVENT_CLOSED, 0}
+#else
+#define BTNS_EVENT_INIT {.size = sizeof(btns_event_t)}
+#endif
+/* clang-format on */
 
 /**
- * Hear of changes to a connection. The daemon keeps a copy of the descriptor until btns_unwatch() or btns_close(), so close
- * the watch with the connection.
+ * Hear of changes to a connection. The daemon remembers its addresses and ports, not the descriptor, and does not
+ * notice when it is closed: end the watch with btns_unwatch() before. Changes that follow each other within a second
+ * may be one event.
  *
  * @param out	what is there now, as from btns_find(); may be NULL
  * @param watch	number that events have
  */
 BTNS_API int btns_watch(btns_t *btns, int fd, btns_channel_t **out, uint32_t *watch);
 BTNS_API int btns_unwatch(btns_t *btns, uint32_t watch);
-/** Descriptor that is readable when btns_next_event() has something; for poll() and the like. The btns_t's: do not read. */
+/** Descriptor that is readable when btns_next_event() may have something, for poll() and the like. The btns_t's: do not
+ * read it. */
 BTNS_API int btns_event_fd(const btns_t *btns);
 /** Take the next event, without waiting. BTNS_EUNAVAILABLE if there is none. @param event made with BTNS_EVENT_INIT */
 BTNS_API int btns_next_event(btns_t *btns, btns_event_t *event);

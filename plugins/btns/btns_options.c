@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
 
 /**
  * A word in an option and the bit it stands for.
@@ -43,11 +44,27 @@ static char *get_text(char *name)
 /**
  * Say that a value is not understood.
  */
+static bool invalid_so(char *name, char *value, char *so)
+{
+	DBG1(DBG_CFG, "btns: invalid value '%s' for %s.plugins.btns.%s, %s", value,
+		 lib->ns, name, so);
+	return FALSE;
+}
+
+/**
+ * Say that a value about strangers is not understood.
+ */
 static bool invalid(char *name, char *value)
 {
-	DBG1(DBG_CFG, "btns: invalid value '%s' for %s.plugins.btns.%s, no "
-		 "stranger is admitted", value, lib->ns, name);
-	return FALSE;
+	return invalid_so(name, value, "no stranger is admitted");
+}
+
+/**
+ * Say that a value about the application socket is not understood.
+ */
+static bool invalid_socket(char *name, char *value)
+{
+	return invalid_so(name, value, "there is no application socket");
 }
 
 /**
@@ -201,6 +218,83 @@ bool btns_options_read(btns_settings_t *settings)
 	if (!ok)
 	{
 		core->max_peers = 0;
+	}
+	return ok;
+}
+
+/**
+ * Read the permissions of the application socket.
+ */
+static bool get_mode(u_int *mode)
+{
+	unsigned long value;
+	char *text, *end;
+
+	*mode = 0660;
+	text = get_text("socket_mode");
+	if (!text)
+	{
+		return TRUE;
+	}
+	errno = 0;
+	value = strtoul(text, &end, 8);
+	if (!isdigit((u_char)*text) || *end || errno || value > 0777)
+	{
+		return invalid_socket("socket_mode", text);
+	}
+	*mode = value;
+	return TRUE;
+}
+
+/**
+ * Read the group of the application socket, a name or a number.
+ */
+static bool get_group(uint32_t *group)
+{
+	struct group entry, *found = NULL;
+	unsigned long value;
+	char *text, *end, buf[4096];
+
+	*group = UINT32_MAX;
+	text = get_text("socket_group");
+	if (!text)
+	{
+		return TRUE;
+	}
+	if (getgrnam_r(text, &entry, buf, sizeof(buf), &found) == 0 && found)
+	{
+		*group = entry.gr_gid;
+		return TRUE;
+	}
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (!isdigit((u_char)*text) || *end || errno || value >= UINT32_MAX)
+	{
+		return invalid_socket("socket_group", text);
+	}
+	*group = value;
+	return TRUE;
+}
+
+/*
+ * Described in header.
+ */
+bool btns_options_read_socket(btns_socket_t *socket)
+{
+	char *path;
+	bool ok;
+
+	memset(socket, 0, sizeof(*socket));
+	ok = get_mode(&socket->mode);
+	ok = get_group(&socket->group) && ok;
+	path = get_text("socket");
+	if (path && (*path != '/' || strlen(path) >= sizeof(socket->path)))
+	{
+		ok = invalid_socket("socket", path);
+	}
+	if (path && ok)
+	{
+		strncpy(socket->path, path, sizeof(socket->path) - 1);
 	}
 	return ok;
 }

@@ -36,6 +36,33 @@ typedef struct {
 } btns_settings_t;
 
 /**
+ * Longest path of a socket, with NUL.
+ */
+#define BTNS_PATH_LEN 108
+
+/**
+ * Where applications can ask, and who may: charon.plugins.btns.socket*
+ */
+typedef struct {
+
+	/**
+	 * Path, empty for nowhere
+	 */
+	char path[BTNS_PATH_LEN];
+
+	/**
+	 * Permissions of the socket
+	 */
+	u_int mode;
+
+	/**
+	 * Group of the socket, UINT32_MAX for that of charon
+	 */
+	uint32_t group;
+
+} btns_socket_t;
+
+/**
  * Read the options. A value that is not understood is logged, and no stranger
  * is admitted until it is mended.
  *
@@ -43,5 +70,14 @@ typedef struct {
  * @return			FALSE if a value was not understood
  */
 bool btns_options_read(btns_settings_t *settings);
+
+/**
+ * Read the options of the application socket. A value that is not understood is
+ * logged, and there is no socket until it is mended.
+ *
+ * @param socket	filled in
+ * @return			FALSE if a value was not understood
+ */
+bool btns_options_read_socket(btns_socket_t *socket);
 
 #endif /** BTNS_OPTIONS_H_ @}*/

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 
 #include "btns_plugin.h"
+#include "btns_app.h"
 #include "btns_backends.h"
 #include "btns_channels.h"
 #include "btns_creds.h"
@@ -82,6 +83,11 @@ struct private_btns_plugin_t {
 	btns_kernel_t *kernel;
 
 	/**
+	 * Application socket
+	 */
+	btns_app_t *app;
+
+	/**
 	 * vici commands, NULL without vici
 	 */
 	btns_vici_t *vici;
@@ -98,6 +104,7 @@ METHOD(plugin_t, get_name, char*,
  */
 static void stop(private_btns_plugin_t *this)
 {
+	DESTROY_IF(this->app);
 	if (this->channels)
 	{
 		charon->bus->remove_listener(charon->bus, &this->channels->listener);
@@ -125,6 +132,7 @@ static void stop(private_btns_plugin_t *this)
 	{
 		btns_core_destroy(this->core);
 	}
+	this->app = NULL;
 	this->channels = NULL;
 	this->listener = NULL;
 	this->creds = NULL;
@@ -175,6 +183,7 @@ static bool start(private_btns_plugin_t *this)
 	this->kernel = btns_kernel_create(this->worker);
 	this->backends = btns_backends_create(this->pad);
 	btns_faults_configure();
+	this->app = btns_app_create(this->core);
 	return TRUE;
 }
 
@@ -248,6 +257,7 @@ METHOD(plugin_t, reload, bool,
 								  settings->core.keys.encodings);
 	free(settings);
 	btns_faults_configure();
+	ok = this->app->reload(this->app) && ok;
 	this->worker->audit(this->worker);
 	return ok;
 }

@@ -60,6 +60,11 @@ btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user)
 					 cb(user, "reserved-ranges",
 						core->core.pad()->reserved().size() + core->core.settings()->reserve.size() +
 							counts.reserved_ranges);
+					 const btns::AppCounters &applications = *core->core.app_counters;
+					 cb(user, "app-clients", applications.clients);
+					 cb(user, "app-watches", applications.watches);
+					 cb(user, "app-requests", applications.requests);
+					 cb(user, "app-refused", applications.refused);
 					 return BTNS_STATUS_OK;
 				 });
 }

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <unordered_set>
 
+#include "app_counters.h"
 #include "channel.h"
 #include "pad_config.h"
 #include "settings.h"
@@ -53,6 +54,8 @@ public:
 	SideTable table;
 	KeyMeter key_meter;
 	Stats stats;
+	/** also those of threads that are left when the core is gone */
+	const std::shared_ptr<AppCounters> app_counters = std::make_shared<AppCounters>();
 
 private:
 	/** for the pointers */

@@ -35,6 +35,9 @@ IMAGES = ["\0005.9.8\0", "\0006.0.3dr1\0x\0", "\0005.9.8\0006.1.0\0", "ELF\00010
 
 SAS = 6
 
+CHANNEL, ERROR, DONE, EVENT = 65, 66, 67, 68
+"""Types of messages of client/wire.h."""
+
 
 def vectors(name):
     """Names and values of a file of tests/data."""
@@ -64,6 +67,42 @@ def certificates():
         yield "rfc7670-" + name, payload[4], payload[5:]
     for path in sorted((HERE / "corpus" / "x509_names").glob("*.der")):
         yield path.stem, 4, path.read_bytes()
+
+
+def attribute(tag, octets):
+    return tag.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets
+
+
+def app_message(kind, *attributes):
+    """A message of the application socket; attributes are pairs of a tag and octets."""
+    return bytes([1, kind, 0, 0, 0, 0, 0, 7]) + b"".join(attribute(*pair) for pair in attributes)
+
+
+def app_answers():
+    """One message of each type, one with every attribute of a channel, and some that are none."""
+    addresses = [(tag, b"\x11\x94" + bytes([10, 0, 0, tag])) for tag in (28, 29, 30)]
+    addresses.append((31, b"\x11\x94" + bytes(15) + b"\1"))
+    texts = [(tag, b"text") for tag in (20, 21, 24, 25)]
+    digests = [(tag, bytes([tag]) * 32) for tag in (26, 27, 34, 36)]
+    numbers = [(18, b"\x0f"), (19, b"\2"), (22, b"\2"), (23, b"\1"), (32, bytes(7) + b"\1")]
+    yield "protected", app_message(CHANNEL, (16, b"\1"), *addresses, *texts, *digests, *numbers, (33, b"\x30\0"))
+    yield "unprotected", app_message(CHANNEL, (16, b"\0"), *addresses[:2], (17, b"no CHILD_SA takes it"))
+    yield "ambiguous", app_message(CHANNEL, (16, b"\2"))
+    yield "no-bindings", app_message(CHANNEL, (16, b"\1"), (35, b"same key"), (37, b"not seen"), (4711, b"later"))
+    yield "error", app_message(ERROR, (1, b"\7"))
+    yield "done", app_message(DONE)
+    yield "event", app_message(EVENT, (2, b"\4"))
+    yield "protection-twice", app_message(CHANNEL, (16, b"\1"), (16, b"\0"))
+
+
+def app_requests():
+    """The target's inputs begin with what they are: a request, a text with its length, or a channel."""
+    yield "find", b"\0" + app_message(1)
+    yield "watch", b"\0" + app_message(2, (4711, b"later"))
+    yield "unwatch", b"\0" + app_message(3)
+    yield "text", b"\1\xff" + "C=CH, O=Z\u00fcrich \u20ac \U0001f511".encode() + b"\xed\xa0\x80\x1b\xc2\x85"
+    flow = b"\1\x0a\0\0\1" + b"\0" + bytes(15) + b"\1"
+    yield "channel", b"\2" + flow + b"\1\1\1\1\2\2\1\2AES_\2who?\2btns\1\x55\1key!!" + bytes(20) + b"\1\3\1\4"
 
 
 def step(sa, kind, *octets):
@@ -119,6 +158,8 @@ def main():
         "entry_flag": [(str(i), text.encode()) for i, text in enumerate(GROUPS)],
         "reserved_name": [(str(i), octets) for i, octets in enumerate(NAMES)],
         "find_version": [(str(i), b"\x10" + text.encode()) for i, text in enumerate(IMAGES)],
+        "app_answer": list(app_answers()),
+        "app_request": list(app_requests()),
         "peers": list(peers()),
         "children": list(children()),
     }

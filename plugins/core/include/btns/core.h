@@ -966,6 +966,46 @@ const char *btns_method_name(btns_method_t method);
 /** "transport", "tunnel", "beet", "none"; static storage. */
 const char *btns_mode_name(btns_mode_t mode);
 
+/* ---- the application socket ---- */
+
+/** Longest line or sentence of the application socket, octets with NUL; longer ones are cut. */
+#define BTNS_LINE_LEN 256
+
+/** charon.plugins.btns.socket and what belongs to it. */
+typedef struct btns_app_options_t
+{
+	/** absolute; owned by the caller */
+	const char *path;
+	/** permissions of the file */
+	unsigned mode;
+	/** its group, UINT32_MAX for that of the process */
+	uint32_t group;
+} btns_app_options_t;
+
+typedef struct btns_app_server_t btns_app_server_t;
+
+/**
+ * Serve applications at a socket, in threads of its own, which take no signals and call nobody back.
+ *
+ * @param out	owned by the caller, NULL unless BTNS_STATUS_OK; to be destroyed before the core
+ * @param error	BTNS_LINE_LEN octets: why not, a sentence; empty if BTNS_STATUS_OK
+ * @return		REFUSED if the socket cannot be made
+ */
+btns_status_t btns_app_start(btns_core_t *core, const btns_app_options_t *options, btns_app_server_t **out, char *error);
+/**
+ * Wait for the next line for the log; they are few. To be called by one thread, again and again.
+ *
+ * @param line	BTNS_LINE_LEN octets
+ * @return		FALSE if the server was stopped and all lines were read
+ */
+bool btns_app_line(btns_app_server_t *server, char *line);
+/** Change the permissions of the socket. REFUSED if that is not possible; a line says why. */
+btns_status_t btns_app_set_mode(btns_app_server_t *server, unsigned mode);
+/** End all service, and remove the socket's file. Takes a few seconds at most, whatever clients do. */
+void btns_app_stop(btns_app_server_t *server);
+/** @param server	may be NULL; nobody is in btns_app_line() */
+void btns_app_destroy(btns_app_server_t *server);
+
 /* ---- for people ---- */
 
 typedef void (*btns_peer_cb_t)(void *user, const btns_peer_info_t *info);
@@ -974,7 +1014,7 @@ btns_status_t btns_peers_each(btns_core_t *core, btns_peer_cb_t cb, void *user);
 
 typedef void (*btns_stat_cb_t)(void *user, const char *name, uint64_t value);
 /** accepted, refused, refused-<code> for every reason, evicted, peers, children, half-open, key-time, key-sources,
- * records, reserved-ranges. */
+ * records, reserved-ranges, app-clients, app-watches, app-requests, app-refused. */
 btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user);
 /** Count a refusal. @return TRUE if a log line is due under log_rate; now in seconds of a monotonic clock */
 bool btns_refused(btns_core_t *core, btns_reason_t reason, int64_t now);

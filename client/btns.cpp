@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+#include "btns.h"
+
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "connection.h"
+
+struct btns_t
+{
+	explicit btns_t(const char *path) : connection(path) {}
+
+	btns::client::Connection connection;
+};
+
+struct btns_channel_t
+{
+	explicit btns_channel_t(btns::client::Facts found) : facts(std::move(found)) {}
+
+	btns::client::Facts facts;
+};
+
+namespace
+{
+
+using btns::client::Binding;
+using btns::client::Error;
+using btns::client::Facts;
+
+constexpr std::array sentences{
+	"no error",
+	"invalid argument",
+	"out of memory or descriptors",
+	"no daemon listens on the socket: charon does not run, or the socket is not enabled",
+	"no permission to connect to the daemon's socket",
+	"the daemon has as many clients as it takes",
+	"the daemon did not answer, or not as it should",
+	"no connected TCP, UDP, SCTP or DCCP socket over IPv4 or IPv6 of the daemon's network namespace",
+	"no SA protects the connection",
+	"several peers' SAs could protect the connection",
+	"not available for this channel",
+	"the buffer is too short",
+};
+static_assert(sentences.size() == BTNS_ESPACE + 1);
+
+/** Octets of the first versions of structs: a caller that knows less does not exist. */
+constexpr size_t info_min = sizeof(btns_info_t);
+constexpr size_t event_min = sizeof(btns_event_t);
+
+/** Run a function of the library; what it throws is an error. Cancellation of the thread goes on. */
+template <typename Body>
+int guard(Body &&body)
+{
+	try
+	{
+		body();
+		return BTNS_OK;
+	}
+	catch (abi::__forced_unwind &)
+	{
+		throw;
+	}
+	catch (const Error &error)
+	{
+		return error.code;
+	}
+	catch (const std::bad_alloc &)
+	{
+		return BTNS_ENOMEM;
+	}
+	catch (...)
+	{
+		return BTNS_EDAEMON;
+	}
+}
+
+void require(bool holds)
+{
+	if (!holds)
+	{
+		throw Error{BTNS_EINVAL};
+	}
+}
+
+/** Give out as much of a struct as the caller knows, and zeros for what only the caller knows. */
+template <typename Struct>
+void give(const Struct &from, Struct *to)
+{
+	const size_t size = to->size;
+	std::memcpy(static_cast<void *>(to), &from, std::min(size, sizeof(from)));
+	if (size > sizeof(from))
+	{
+		std::memset(reinterpret_cast<uint8_t *>(to) + sizeof(from), 0, size - sizeof(from));
+	}
+	to->size = size;
+}
+
+/** Give out octets, or how many there are. */
+void give(std::span<const uint8_t> prefix, std::span<const uint8_t> octets, uint8_t *out, size_t *len)
+{
+	const size_t size = *len;
+	*len = prefix.size() + octets.size();
+	if (size < *len)
+	{
+		throw Error{BTNS_ESPACE};
+	}
+	std::copy(octets.begin(), octets.end(), std::copy(prefix.begin(), prefix.end(), out));
+}
+
+/** The binding of a type, NULL if there is no such type. */
+const Binding *find_binding(const Facts &facts, btns_binding_type_t type)
+{
+	switch (type)
+	{
+	case BTNS_ENDPOINTS:
+		return &facts.endpoints;
+	case BTNS_UNIQUE:
+		return &facts.unique;
+	}
+	return nullptr;
+}
+
+void require_protected(const Facts &facts)
+{
+	if (facts.info.protection != BTNS_PROTECTED)
+	{
+		throw Error{facts.info.protection == BTNS_AMBIGUOUS ? BTNS_EAMBIGUOUS : BTNS_EUNPROTECTED};
+	}
+}
+
+} // namespace
+
+const char *btns_strerror(int error)
+{
+	return error >= 0 && static_cast<size_t>(error) < sentences.size() ? sentences.at(static_cast<size_t>(error))
+																	   : "unknown error";
+}
+
+int btns_open(btns_t **out, const char *path)
+{
+	if (out == nullptr)
+	{
+		return BTNS_EINVAL;
+	}
+	*out = nullptr;
+	return guard([&] { *out = new btns_t(path); });
+}
+
+void btns_close(btns_t *btns)
+{
+	delete btns;
+}
+
+int btns_find(btns_t *btns, int fd, btns_channel_t **out)
+{
+	if (out != nullptr)
+	{
+		*out = nullptr;
+	}
+	return guard(
+		[&]
+		{
+			require(btns != nullptr && out != nullptr && fd >= 0);
+			*out = new btns_channel_t(btns->connection.find(fd));
+		});
+}
+
+void btns_channel_free(btns_channel_t *channel)
+{
+	delete channel;
+}
+
+int btns_inquire(const btns_channel_t *channel, btns_info_t *info)
+{
+	if (channel == nullptr || info == nullptr || info->size < info_min)
+	{
+		return BTNS_EINVAL;
+	}
+	give(channel->facts.info, info);
+	return BTNS_OK;
+}
+
+const char *btns_channel_reason(const btns_channel_t *channel)
+{
+	return channel != nullptr ? channel->facts.reason.c_str() : "";
+}
+
+const char *btns_binding_name(btns_binding_type_t type)
+{
+	switch (type)
+	{
+	case BTNS_ENDPOINTS:
+		return "ipsec-ikev2-endpoints-sha256";
+	case BTNS_UNIQUE:
+		return "ipsec-ikev2-unique-sha256";
+	}
+	return nullptr;
+}
+
+int btns_binding_types(const btns_channel_t *channel, btns_binding_type_t *types, size_t *count)
+{
+	if (channel == nullptr || count == nullptr || (types == nullptr && *count > 0))
+	{
+		return BTNS_EINVAL;
+	}
+	const size_t size = *count;
+	*count = 0;
+	for (const btns_binding_type_t type : {BTNS_ENDPOINTS, BTNS_UNIQUE})
+	{
+		if (find_binding(channel->facts, type)->value)
+		{
+			if (*count < size)
+			{
+				types[*count] = type;
+			}
+			++*count;
+		}
+	}
+	return *count <= size ? BTNS_OK : BTNS_ESPACE;
+}
+
+int btns_binding(const btns_channel_t *channel, btns_binding_type_t type, btns_binding_form_t form, uint8_t *out,
+				 size_t *len)
+{
+	return guard(
+		[&]
+		{
+			require(len != nullptr);
+			const size_t size = std::exchange(*len, 0);
+			require(channel != nullptr && (out != nullptr || size == 0) &&
+					(form == BTNS_BARE || form == BTNS_PREFIXED));
+			const Binding *binding = find_binding(channel->facts, type);
+			require(binding != nullptr);
+			require_protected(channel->facts);
+			if (!binding->value)
+			{
+				throw Error{BTNS_EUNAVAILABLE};
+			}
+			std::string prefix;
+			if (form == BTNS_PREFIXED)
+			{
+				prefix.append(btns_binding_name(type)).append(":");
+			}
+			*len = size;
+			give(std::span(reinterpret_cast<const uint8_t *>(prefix.data()), prefix.size()), *binding->value, out, len);
+		});
+}
+
+const char *btns_binding_reason(const btns_channel_t *channel, btns_binding_type_t type)
+{
+	if (channel == nullptr)
+	{
+		return "";
+	}
+	const Facts &facts = channel->facts;
+	const Binding *binding = find_binding(facts, type);
+	if (binding == nullptr)
+	{
+		return "there is no such type of binding";
+	}
+	return facts.info.protection != BTNS_PROTECTED ? facts.reason.c_str() : binding->reason.c_str();
+}
+
+int btns_peer_key(const btns_channel_t *channel, uint8_t *out, size_t *len)
+{
+	return guard(
+		[&]
+		{
+			require(len != nullptr);
+			const size_t size = std::exchange(*len, 0);
+			require(channel != nullptr && (out != nullptr || size == 0));
+			require_protected(channel->facts);
+			if (channel->facts.peer_key.empty())
+			{
+				throw Error{BTNS_EUNAVAILABLE};
+			}
+			*len = size;
+			give({}, channel->facts.peer_key, out, len);
+		});
+}
+
+int btns_watch(btns_t *btns, int fd, btns_channel_t **out, uint32_t *watch)
+{
+	if (out != nullptr)
+	{
+		*out = nullptr;
+	}
+	return guard(
+		[&]
+		{
+			require(btns != nullptr && watch != nullptr && fd >= 0);
+			// first, so that no watch is there that the caller does not know of
+			auto channel = std::make_unique<btns_channel_t>(Facts{});
+			channel->facts = btns->connection.watch(fd, *watch);
+			if (out != nullptr)
+			{
+				*out = channel.release();
+			}
+		});
+}
+
+int btns_unwatch(btns_t *btns, uint32_t watch)
+{
+	return guard(
+		[&]
+		{
+			require(btns != nullptr);
+			btns->connection.unwatch(watch);
+		});
+}
+
+int btns_event_fd(const btns_t *btns)
+{
+	return btns != nullptr ? btns->connection.event_fd() : -1;
+}
+
+int btns_next_event(btns_t *btns, btns_event_t *event)
+{
+	return guard(
+		[&]
+		{
+			require(btns != nullptr && event != nullptr && event->size >= event_min);
+			const auto next = btns->connection.next_event();
+			if (!next)
+			{
+				throw Error{BTNS_EUNAVAILABLE};
+			}
+			btns_event_t out = BTNS_EVENT_INIT;
+			out.type = next->type;
+			out.watch = next->watch;
+			give(out, event);
+		});
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+/**
+ * @file app_wire.h
+ * Messages of the application socket as the daemon reads and writes them; client/wire.h says what is in them.
+ */
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "channel.h"
+#include "cursor.h"
+#include "wire.h"
+
+namespace btns
+{
+
+struct AppRequest
+{
+	/** may be none of wire::Type */
+	uint8_t type = 0;
+	uint32_t id = 0;
+};
+
+/** Read a request; nothing if it is none of this version, or not well-formed. */
+std::optional<AppRequest> parse_app_request(Bytes message);
+
+using AppMessage = std::vector<uint8_t>;
+
+/** The answer to find and watch, at most wire::answer_max octets. Texts are cut, and made UTF-8 without control
+ * characters. */
+AppMessage app_channel_message(uint32_t id, const Flow &flow, const ChannelAnswer &answer);
+AppMessage app_error_message(uint32_t id, btns_error_t error);
+AppMessage app_done_message(uint32_t id);
+AppMessage app_event_message(uint32_t id, btns_event_type_t event);
+
+/** At most so many octets of a text, whole characters; what is no printable UTF-8 becomes '?'. */
+std::string app_text(std::string_view text, size_t max);
+
+} // namespace btns
