@@ -73,11 +73,14 @@ std::string describe(const Json &message)
 	std::string text =
 		"#" + get(message, "uniqueid") + " " + get(message, "connection", "-") + " " + get(message, "remote-host", "-");
 	const std::string fingerprint = get(message, "fingerprint");
+	const std::string identity = get(message, "authorized-id", fingerprint.empty() ? "" : "btns:sha256:" + fingerprint);
+	const std::string before = get(message, "previous-fingerprint");
 	const std::string code = get(message, "code");
-	text += fingerprint.empty() ? "" : " btns:sha256:" + fingerprint;
-	text += code.empty() ? "" : " " + code + ": " + get(message, "reason");
 	const std::string asserted = get(message, "asserted-id");
-	return text + (asserted.empty() ? "" : " (calls itself " + asserted + ")");
+	text += identity.empty() ? "" : " " + identity;
+	text += before.empty() ? "" : ", was btns:sha256:" + before;
+	text += code.empty() ? "" : " " + code + ": " + get(message, "reason");
+	return text + (asserted.empty() || asserted == identity ? "" : " (calls itself " + asserted + ")");
 }
 
 void print(const Vici::Event &event, bool json)

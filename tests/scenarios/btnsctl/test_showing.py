@@ -153,6 +153,19 @@ def test_monitor(pair):
         programs.close()
 
 
+def test_monitor_of_peers_that_come_and_go(pair):
+    left, right = pair
+    monitor = Monitor(right).ready()
+    try:
+        left.swanctl("--terminate", "--ike", "strangers")
+        assert re.search(rf"^\S+ peer-down #1 strangers {left.address} {left.key.identity} \(calls itself ", monitor.line())
+        connects(left, "data")
+        assert re.search(rf"^\S+ peer-up #\d+ strangers {left.address} {left.key.identity} ", monitor.line())
+        assert monitor.interrupt() == btnsctl.DONE
+    finally:
+        monitor.close()
+
+
 def claims_reserved_id(left, right):
     with ikev2.Initiator(left.namespace, left.address, right.address, port=501) as initiator:
         assert initiator.init().auth([(ikev2.SPKI, left.key.spki)], ikev2.Signer(left.key.path), identity="btns:me").refused
