@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
-/* An application of the installed library, as C11 and as C++: builds without a warning, and tells that there is no daemon. */
+/* An application of the installed library, as C11 and as C++: builds without a warning, tells that there is no daemon.
+ */
 #include <btns.h>
 #include <stdio.h>
 

@@ -22,13 +22,17 @@ CONNECTIONS = 10_000
 NOBODY = 65534
 
 # linux/fuse.h
-LOOKUP, FORGET, GETATTR, OPEN, RELEASE, FLUSH, INIT = 1, 2, 3, 14, 18, 25, 26
+LOOKUP, GETATTR, OPEN, FLUSH, INIT = 1, 3, 14, 25, 26
 MS_PRIVATE_REC = 1 << 18 | 1 << 14
 CLONE_NEWNS = 0x20000
 
 
 def header(kind, number=1):
     return struct.pack("!BBHI", 1, kind, 0, number)
+
+
+def error(number, code):
+    return struct.pack("!BBHIHHB", 1, 66, 0, number, 1, 1, code)
 
 
 def connection(path, patience=20):
@@ -89,12 +93,17 @@ def number_of(what):
 
 def wrong_descriptors(path, random):
     """Each kind of descriptor that is no connection: the error is ESOCKET (7), and the client may go on."""
-    client, asked = connection(path), 0
+    client, asked, deadline = connection(path), 0, time.monotonic() + 40
     for what in kinds() * 20:
-        if not send(client, header(FIND), [number_of(what)]):
-            raise SystemExit(f"dropped after {asked}")
-        answer = receive(client)
-        if answer is None or answer[1] != 66 or answer[-1] != 7:
+        while True:
+            send(client, header(FIND), [number_of(what)])
+            answer = receive(client)
+            if answer == error(0, 5) and time.monotonic() < deadline:
+                # EBUSY: the others of this user have all the places
+                client = connection(path)
+                continue
+            break
+        if answer != error(1, 7):
             raise SystemExit(f"{what}: {answer}")
         asked += 1
     return asked
@@ -187,18 +196,21 @@ def lingering(path, random):
     except BlockingIOError:
         pass
     client = connection(path)
-    # so many that they wait for their turn while this process closes its own
-    for number in range(1500):
-        send(client, header(UNWATCH, number))
-    send(client, header(FIND), [trap.fileno()])
+    # behind so many that it waits there while this process closes its own
+    while send(client, header(UNWATCH)):
+        pass
+    while not send(client, header(FIND), [trap.fileno()]):
+        receive(client)
     trap.close()
+    while receive(client, 1):
+        pass
     print("handed over", flush=True)
     signal.pause()
     return other
 
 
 class SilentFileSystem:
-    """A FUSE file system with one file that opens and is never closed: FLUSH has no answer."""
+    """A FUSE file system with one file. Who closes it waits for an answer, and only the first one gets it."""
 
     def __init__(self, folder):
         libc = ctypes.CDLL(None, use_errno=True)
@@ -208,6 +220,7 @@ class SilentFileSystem:
                 raise OSError(ctypes.get_errno(), "file system")
 
         self.device = os.open("/dev/fuse", os.O_RDWR)
+        self.closed = False
         checked(libc.unshare(CLONE_NEWNS))
         checked(libc.mount(None, b"/", None, MS_PRIVATE_REC, None))
         options = f"fd={self.device},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
@@ -229,6 +242,9 @@ class SilentFileSystem:
                 answer = struct.pack("<QII", 3600, 0, 0) + attributes
             elif opcode == OPEN:
                 answer = struct.pack("<QII", 1, 0, 0)
+            elif opcode == FLUSH and not self.closed:
+                self.closed = True
+                answer = b""
             else:
                 continue
             os.write(self.device, struct.pack("<IiQ", 16 + len(answer), 0, unique) + answer)
@@ -240,6 +256,8 @@ def silent_file(path, random):
     silent = SilentFileSystem(folder)
     client = connection(path)
     send(client, header(FIND), [silent.file])
+    # else this process could not end
+    os.close(silent.file)
     print("handed over", flush=True)
     signal.pause()
 

@@ -62,6 +62,13 @@ def peer_comes_and_goes(left, right):
     right.wait_until(lambda: not right.sas(), "the SA is gone")
 
 
+def peer_comes_again(left, right):
+    """The SA is set up anew."""
+    left.swanctl("--terminate", "--ike", "strangers")
+    right.wait_until(lambda: not right.sas(), "the SA is gone")
+    connects(left, "data")
+
+
 def is_quiet(host):
     stats = host.stats()
     return stats["app-clients"] == stats["app-watches"] == 0
@@ -133,12 +140,19 @@ def test_a_socket_that_lingers(world):
         assert running.process.stdout.readline() == "handed over\n"
         right.wait_log("what user 65534 has handed over cannot be asked or closed; this user has to wait")
         assert facts(right, connection.server).protection == "protected"
-        peer_comes_and_goes(left, right)
-    assert Attack(right, "wrong_descriptors").check() is None, "after that it is as before"
+        peer_comes_again(left, right)
+    # then the thread comes back, and so may the user
+    right.wait_until(lambda: is_quiet(right), "nobody is connected")
+    Attack(right, "wrong_descriptors").check()
+
+
+def has_ended(process):
+    """All but threads that nothing can end."""
+    return Path("/proc", str(process.pid), "stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_file_of_a_silent_file_system(world, tmp_path):
-    """Nothing can end the thread that closes it; but others serve, and charon can end."""
+    """Nothing can end the thread that closes it. charon serves peers, it can end, and the next one can begin."""
     left, right = pair(world)
     connects(left, "data")
     with Connection(left, right) as connection, Attack(right, "silent_file", str(tmp_path)) as running:
@@ -147,7 +161,18 @@ def test_a_file_of_a_silent_file_system(world, tmp_path):
         # that is who the tests are, too
         with pytest.raises(BtnsError, match="EBUSY"):
             facts(right, connection.server)
-        peer_comes_and_goes(left, right)
+        peer_comes_again(left, right)
+
+        stuck = right.process
         right.terminate()
-        # all but the one thread: its sockets are free again
-        right.wait_log("terminat|stopped|shutting down", timeout=20)
+        deadline = time.monotonic() + 20
+        while not has_ended(stuck):
+            assert time.monotonic() < deadline, "charon does not end"
+            time.sleep(0.05)
+        assert not socket_of(right).exists()
+        right.process = None
+        right.start()
+        left.wait_until(lambda: not left.sas(), "charon has taken its leave")
+        connects(left, "data")
+        assert facts(right, connection.server).protection == "protected"
+    assert stuck.wait(10) == 0
