@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """What btns-explain says of a peer is what happens to it when it comes, and nothing is changed by asking."""
 
+import time
+
 import pytest
 
 from harness import ikev2
@@ -32,7 +34,7 @@ class Stage:
 
     def says(self, source=STRANGER, child=INNER, key=None, cert=None, **fields):
         """What btns-explain answers; nothing has changed afterwards."""
-        before = self.state()
+        before = self.settled()
         if key:
             fields["key"] = key.spki.hex()
         if cert:
@@ -51,6 +53,17 @@ class Stage:
         pad = self.right.pad()
         sas = [(sa["name"], sa["uniqueid"], sa["state"]) for sa in self.right.sas()]
         return pad, self.right.stats(), self.right.peers(), sas, self.right.log().count("btns:")
+
+    def settled(self):
+        """The state once nobody who came before is being reported or forgotten any more."""
+        last = None
+        for _ in range(50):
+            now = self.state()
+            if now == last:
+                break
+            last = now
+            time.sleep(0.1)
+        return now
 
     def happens(self, key, source=STRANGER, child=INNER, certs=None, **how):
         """It comes. Returns the answer to IKE_AUTH and the event btns-rejected, if there is one."""
