@@ -19,7 +19,7 @@ using Name = std::shared_ptr<const std::string>;
 /** "" for NULL. */
 inline std::string_view text_of(const Name &name)
 {
-	return name ? std::string_view(*name) : std::string_view();
+	return name ? std::string_view(*name) : std::string_view("");
 }
 
 /** Each text once, for as long as somebody has it. Not thread-safe. */

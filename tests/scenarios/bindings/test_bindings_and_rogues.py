@@ -15,6 +15,9 @@ from harness.ikev2 import IKE_AUTH, IKE_SA_INIT, NONCE, SPKI, Initiator, Signer,
 
 DEFAULT = "aes128-sha256-x25519"
 
+UNLIMITED = {"cookie_threshold": 0, "cookie_threshold_ip": 0, "block_threshold": 100000}
+"""No forged message is answered with a cookie, or ignored because there are too many."""
+
 
 def record(tag, octets):
     return struct.pack("!BI", tag, len(octets)) + octets
@@ -55,8 +58,8 @@ def forged(spi_i, spi_r, flags):
 
 def test_messages_that_are_forged_or_repeated_change_nothing(world):
     """They come between IKE_SA_INIT and IKE_AUTH, with the right SPIs, and once more when all is done."""
-    left = world.rogue("left", world.conf("left", PROPOSALS=DEFAULT), "ed25519", start=False)
-    right = world.rogue("right", world.conf("right", PROPOSALS=DEFAULT), "ed25519", start=False)
+    left = world.rogue("left", world.conf("left", PROPOSALS=DEFAULT), "ed25519", options=UNLIMITED, start=False)
+    right = world.rogue("right", world.conf("right", PROPOSALS=DEFAULT), "ed25519", options=UNLIMITED, start=False)
     world.start(left, right)
     capture = world.capture()
     right.rogue.hears("late", exchange=IKE_AUTH, response=False, lose=True, times=1)
@@ -71,6 +74,7 @@ def test_messages_that_are_forged_or_repeated_change_nothing(world):
     third = world.wire.attach("third", ["192.0.2.3/24"], [])
 
     def mischief():
+        starts = {host: len(host.log()) for host in (left, right)}
         with third.socket(socket.AF_INET, socket.SOCK_DGRAM) as rogue:
             for port, marker in ((500, b""), (4500, bytes(4))):
                 for _ in range(3):
@@ -80,7 +84,8 @@ def test_messages_that_are_forged_or_repeated_change_nothing(world):
                     rogue.sendto(marker + forged(spi_i, bytes(8), 0x08), (right.address, port))
                     for packet in said:
                         rogue.sendto(marker + packet.payload, (packet.destination, port))
-        left.wait_log("ignored|received message ID 0")
+        for host, start in starts.items():
+            host.wait_log("received message ID 0, expected [1-9][0-9]*, ignored", start=start)
 
     mischief()
     thread.join(20)
@@ -88,5 +93,6 @@ def test_messages_that_are_forged_or_repeated_change_nothing(world):
     before = agreed(left, right)
     assert all(before)
     mischief()
+    right.wait_until(lambda: len(right.sas()) == 1 and right.stats()["half-open"] == 0, "what was forged is done with")
     assert agreed(left, right) == before
     assert before[0] == endpoints_of(left.key, right.key)
