@@ -36,8 +36,8 @@ struct AppLimits
 	unsigned watches_per_user = 2048;
 	unsigned watches_per_client = 1024;
 	/** per second, and as many at once; those beyond wait */
-	unsigned requests_per_client = 1000;
-	unsigned requests_per_user = 4000;
+	unsigned requests_per_client = 5000;
+	unsigned requests_per_user = 10000;
 	unsigned connections = 2000;
 	/** after which who does not read is dropped */
 	int64_t unread = 10000;
