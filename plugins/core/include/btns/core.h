@@ -991,7 +991,8 @@ typedef struct btns_app_server_t btns_app_server_t;
  * @param error	BTNS_LINE_LEN octets: why not, a sentence; empty if BTNS_STATUS_OK
  * @return		REFUSED if the socket cannot be made
  */
-btns_status_t btns_app_start(btns_core_t *core, const btns_app_options_t *options, btns_app_server_t **out, char *error);
+btns_status_t btns_app_start(btns_core_t *core, const btns_app_options_t *options, btns_app_server_t **out,
+							 char *error);
 /**
  * Wait for the next line for the log; they are few. To be called by one thread, again and again.
  *
