@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+/**
+ * @file latch_service.h
+ * What the application socket asks of latching.
+ */
+#pragma once
+
+#include <memory>
+
+#include "latch.h"
+
+namespace btns
+{
+
+enum class LatchOutcome : uint8_t
+{
+	/** it is there; its state may be LARVAL */
+	made,
+	/** latching is not there: the plugin is not loaded */
+	not_available,
+	/** the socket is none that can be latched */
+	bad_socket,
+	/** another latch has this connection */
+	exists,
+	full,
+	/** no SA covers the connection and none can be asked for */
+	unprotected,
+	/** SAs of several peers cover it */
+	conflict,
+	/** the SAs are not what was asked for */
+	not_wanted,
+	/** the kernel refuses the policy, or the socket has one of somebody else */
+	kernel,
+	no_such,
+};
+
+struct LatchAnswer
+{
+	LatchOutcome outcome = LatchOutcome::not_available;
+	LatchId id = 0;
+	LatchState state = LatchState::closed;
+	LatchReason reason = LatchReason::none;
+	Flow tuple;
+	LatchRequest request;
+	/** as it was when the latch was established: frozen. NULL before */
+	std::shared_ptr<const Channel> channel;
+	/** the suite is indeterminate */
+	bool indeterminate = true;
+	/** a sentence, unless made; static storage */
+	const char *text = "";
+};
+
+/**
+ * Thread-safe. A socket that is passed in is the application's, and is not kept beyond the call, unless the disposition
+ * is wait: then a copy is kept until the latch is CLOSED.
+ */
+class LatchService
+{
+public:
+	virtual ~LatchService() = default;
+
+	/**
+	 * Latch a connection or a listener: from now on the kernel lets no packet of it pass that the latch does not allow.
+	 *
+	 * @param socket		TCP or UDP; listening, connected, or neither, and then about to be connected
+	 * @param destination	of a socket that is about to be connected
+	 */
+	virtual LatchAnswer latch(LatchOwner owner, int socket, const std::optional<Endpoint> &destination,
+							  const LatchRequest &request) = 0;
+	/** connect() was called on it: its local end is known. Asked again while it is LARVAL. */
+	virtual LatchAnswer connected(LatchOwner owner, LatchId id, int socket) = 0;
+	/** The latch of a connection, of this owner. */
+	virtual LatchAnswer find(LatchOwner owner, int socket) = 0;
+	virtual LatchAnswer inquire(LatchOwner owner, LatchId id) = 0;
+	/** @param socket	to take the kernel's policy from it; -1 leaves it until the socket is closed */
+	virtual LatchAnswer release(LatchOwner owner, LatchId id, int socket) = 0;
+	/** The next alert for an owner. */
+	virtual std::optional<LatchAlert> take_alert(LatchOwner owner) = 0;
+	/** An owner that has alerts, 0 if none has. */
+	virtual LatchOwner next_alerted() = 0;
+	/** Changes whenever there are more alerts. */
+	[[nodiscard]] virtual uint64_t alerts() const = 0;
+	/** An owner has gone: its connections are reset, its latches closed. */
+	virtual void owner_gone(LatchOwner owner) = 0;
+};
+
+} // namespace btns
