@@ -61,6 +61,13 @@ def send(client, octets, descriptors=()):
         raise
 
 
+def is_open(client):
+    """FALSE if the server has hung up; nothing is read."""
+    hung_up = select.poll()
+    hung_up.register(client, 0)
+    return not hung_up.poll(0)
+
+
 def receive(client, patience=20):
     if not select.select([client], [], [], patience)[0]:
         return None
@@ -154,8 +161,11 @@ def never_reading(path, random):
     asked, end, other = 0, time.monotonic() + 12, udp()
     clients = [connection(path) for _ in range(10)]
     while time.monotonic() < end:
-        for client in clients:
-            asked += send(client, header(WATCH if asked % 2 else FIND, asked), [other.fileno()])
+        for at, client in enumerate(clients):
+            if send(client, header(WATCH if asked % 2 else FIND, asked), [other.fileno()]):
+                asked += 1
+            elif not is_open(client):
+                clients[at] = connection(path)
         time.sleep(0.0005)
     return asked
 

@@ -21,7 +21,7 @@ def test_the_flag_goes(office):
     def attack():
         gateway_changes(office, GROUPS="")
         office.mallory_is_gone()
-        assert office.rogue.applied("deaf")
+        office.mallory.wait_until(lambda: office.rogue.applied("deaf"), "Mallory is told, and does not hear it")
 
     withstands(office.world, office.gateway, attack, "unconfigured", office.victim, newcomer=None)
     office.mallory.swanctl("--terminate", "--ike", "mischief", "--force", check=False)
