@@ -4,6 +4,8 @@
 #include "btns_convert.h"
 #include "btns_spis.h"
 
+#include <collections/linked_list.h>
+
 #include <threading/mutex.h>
 #include <threading/rwlock.h>
 
@@ -14,6 +16,34 @@
 #define MAX_WAIT 2000
 
 typedef struct private_btns_kernel_t private_btns_kernel_t;
+typedef struct given_back_t given_back_t;
+
+/**
+ * A reqid that charon gives back.
+ */
+struct given_back_t {
+
+	/**
+	 * The reqid
+	 */
+	uint32_t reqid;
+
+#ifndef BTNS_KERNEL_REFS_REQIDS
+	/**
+	 * What charon says with it
+	 */
+	mark_t mark_in;
+	mark_t mark_out;
+	uint32_t if_id_in;
+	uint32_t if_id_out;
+	sec_label_t *label;
+
+	/**
+	 * Whose it was
+	 */
+	btns_reqid_holder_t holder;
+#endif
+};
 
 /**
  * Private data of a btns_kernel_t.
@@ -35,7 +65,9 @@ struct private_btns_kernel_t {
 	status_t (*del_sa)(kernel_interface_t *this, kernel_ipsec_sa_id_t *id,
 					   kernel_ipsec_del_sa_t *data);
 
-#ifndef BTNS_KERNEL_REFS_REQIDS
+#ifdef BTNS_KERNEL_REFS_REQIDS
+	status_t (*release_reqid)(kernel_interface_t *this, uint32_t reqid);
+#else
 	status_t (*alloc_reqid)(kernel_interface_t *this,
 							linked_list_t *local_ts, linked_list_t *remote_ts,
 							mark_t mark_in, mark_t mark_out, uint32_t if_id_in,
@@ -64,12 +96,28 @@ struct private_btns_kernel_t {
 	btns_spis_t *spis;
 
 	/**
+	 * Latches, NULL once destroyed
+	 */
+	btns_latches_t *latches;
+
+	/**
+	 * Reqids that were given back and are kept, because connections are latched
+	 * to them, given_back_t*
+	 */
+	linked_list_t *kept;
+
+	/**
+	 * Lock for kept
+	 */
+	mutex_t *kept_mutex;
+
+	/**
 	 * Worker, NULL once destroyed
 	 */
 	btns_worker_t *worker;
 
 	/**
-	 * Lock for worker; read while it is waited for
+	 * Lock for worker and latches; read while they are waited for
 	 */
 	rwlock_t *lock;
 };
@@ -116,6 +164,47 @@ static void prepare(ike_sa_t *ike_sa, btns_reason_t refused)
 }
 
 /**
+ * Have latches dealt with before an SA is installed.
+ *
+ * @return				FALSE if it must not be, and says why
+ */
+static bool may_add(ike_sa_t *ike_sa, kernel_ipsec_sa_id_t *id,
+					kernel_ipsec_add_sa_t *data)
+{
+	btns_reason_t reason = BTNS_REASON_NONE;
+	bool ok = TRUE;
+
+	instance->lock->read_lock(instance->lock);
+	if (instance->latches)
+	{
+		ok = instance->latches->may_add(instance->latches, ike_sa, id, data,
+										&reason);
+	}
+	instance->lock->unlock(instance->lock);
+	if (!ok)
+	{
+		prepare(ike_sa, reason ?: BTNS_REASON_LATCHED);
+	}
+	return ok;
+}
+
+/**
+ * TRUE if connections are latched to SAs with a reqid.
+ */
+static bool is_latched(uint32_t reqid)
+{
+	bool latched = FALSE;
+
+	instance->lock->read_lock(instance->lock);
+	if (instance->latches)
+	{
+		latched = instance->latches->is_latched(instance->latches, reqid);
+	}
+	instance->lock->unlock(instance->lock);
+	return latched;
+}
+
+/**
  * Stands in front of kernel_interface_t.add_sa.
  */
 static status_t add_sa(kernel_interface_t *kernel, kernel_ipsec_sa_id_t *id,
@@ -128,6 +217,10 @@ static status_t add_sa(kernel_interface_t *kernel, kernel_ipsec_sa_id_t *id,
 	if (ike_sa && !owner)
 	{
 		prepare(ike_sa, BTNS_REASON_NONE);
+	}
+	if (ike_sa && !may_add(ike_sa, id, data))
+	{
+		return FAILED;
 	}
 	if (!data->inbound &&
 		!instance->spis->claim(instance->spis, id, owner))
@@ -145,13 +238,21 @@ static status_t update_sa(kernel_interface_t *kernel, kernel_ipsec_sa_id_t *id,
 						  kernel_ipsec_update_sa_t *data)
 {
 	identification_t *owner;
+	status_t status;
 
 	get_sa(&owner);
 	if (!instance->spis->move(instance->spis, id, owner, data->new_dst))
 	{
 		return FAILED;
 	}
-	return instance->update_sa(kernel, id, data);
+	status = instance->update_sa(kernel, id, data);
+	instance->lock->read_lock(instance->lock);
+	if (status == SUCCESS && instance->latches)
+	{
+		instance->latches->moved(instance->latches, id, data);
+	}
+	instance->lock->unlock(instance->lock);
+	return status;
 }
 
 /**
@@ -277,27 +378,131 @@ static status_t alloc_reqid(kernel_interface_t *kernel,
 	return status;
 }
 
+#endif /* !BTNS_KERNEL_REFS_REQIDS */
+
+/**
+ * Give a reqid back to charon.
+ */
+static status_t give_back(const given_back_t *this)
+{
+#ifdef BTNS_KERNEL_REFS_REQIDS
+	return instance->release_reqid(charon->kernel, this->reqid);
+#else
+	status_t status;
+
+	instance->mutex->lock(instance->mutex);
+	status = instance->release_reqid(charon->kernel, this->reqid, this->mark_in,
+									 this->mark_out, this->if_id_in,
+									 this->if_id_out, this->label);
+	btns_reqids_release(instance->reqids, this->reqid, &this->holder);
+	instance->mutex->unlock(instance->mutex);
+	return status;
+#endif
+}
+
+/**
+ * Destroy a reqid that was kept.
+ */
+static void given_back_destroy(given_back_t *this)
+{
+#ifndef BTNS_KERNEL_REFS_REQIDS
+	DESTROY_IF(this->label);
+	free((void*)this->holder.identity.ptr);
+#endif
+	free(this);
+}
+
+/**
+ * Keep a reqid: charon grants it to whoever comes with the same selectors.
+ */
+static void keep(const given_back_t *from)
+{
+	given_back_t *this;
+
+	INIT(this);
+	*this = *from;
+#ifndef BTNS_KERNEL_REFS_REQIDS
+	this->label = from->label ? from->label->clone(from->label) : NULL;
+	this->holder.identity = btns_bytes(chunk_clone(
+								chunk_create((u_char*)from->holder.identity.ptr,
+											 from->holder.identity.len)));
+#endif
+	instance->kept_mutex->lock(instance->kept_mutex);
+	instance->kept->insert_last(instance->kept, this);
+	instance->kept_mutex->unlock(instance->kept_mutex);
+}
+
+/**
+ * Give back what was kept and is not needed any more.
+ *
+ * @param all		what is needed, too
+ */
+static void give_back_kept(bool all)
+{
+	linked_list_t *done = linked_list_create();
+	enumerator_t *enumerator;
+	given_back_t *kept;
+
+	instance->kept_mutex->lock(instance->kept_mutex);
+	enumerator = instance->kept->create_enumerator(instance->kept);
+	while (enumerator->enumerate(enumerator, &kept))
+	{
+		if (all || !is_latched(kept->reqid))
+		{
+			instance->kept->remove_at(instance->kept, enumerator);
+			done->insert_last(done, kept);
+		}
+	}
+	enumerator->destroy(enumerator);
+	instance->kept_mutex->unlock(instance->kept_mutex);
+	while (done->remove_first(done, (void**)&kept) == SUCCESS)
+	{
+		give_back(kept);
+		given_back_destroy(kept);
+	}
+	done->destroy(done);
+}
+
 /**
  * Stands in front of kernel_interface_t.release_reqid.
  */
-static status_t release_reqid(kernel_interface_t *kernel, uint32_t reqid,
-							  mark_t mark_in, mark_t mark_out,
+static status_t release_reqid(kernel_interface_t *kernel, uint32_t reqid
+#ifndef BTNS_KERNEL_REFS_REQIDS
+							  , mark_t mark_in, mark_t mark_out,
 							  uint32_t if_id_in, uint32_t if_id_out,
-							  sec_label_t *label)
+							  sec_label_t *label
+#endif
+							  )
 {
-	btns_reqid_holder_t holder;
-	status_t status;
+	given_back_t this = {
+		.reqid = reqid,
+#ifndef BTNS_KERNEL_REFS_REQIDS
+		.mark_in = mark_in,
+		.mark_out = mark_out,
+		.if_id_in = if_id_in,
+		.if_id_out = if_id_out,
+		.label = label,
+#endif
+	};
 
-	get_holder(&holder);
-	instance->mutex->lock(instance->mutex);
-	status = instance->release_reqid(kernel, reqid, mark_in, mark_out,
-									 if_id_in, if_id_out, label);
-	btns_reqids_release(instance->reqids, reqid, &holder);
-	instance->mutex->unlock(instance->mutex);
-	return status;
+#ifndef BTNS_KERNEL_REFS_REQIDS
+	get_holder(&this.holder);
+#endif
+	instance->lock->read_lock(instance->lock);
+	if (instance->latches)
+	{
+		instance->latches->gone(instance->latches);
+	}
+	instance->lock->unlock(instance->lock);
+	give_back_kept(FALSE);
+	if (is_latched(reqid))
+	{
+		keep(&this);
+		return SUCCESS;
+	}
+	return give_back(&this);
 }
 
-#endif /* BTNS_KERNEL_REFS_REQIDS */
 
 /**
  * TRUE if all methods are still ours, so that nobody else calls them.
@@ -308,8 +513,8 @@ static bool is_ours()
 		   charon->kernel->update_sa == update_sa &&
 #ifndef BTNS_KERNEL_REFS_REQIDS
 		   charon->kernel->alloc_reqid == alloc_reqid &&
-		   charon->kernel->release_reqid == release_reqid &&
 #endif
+		   charon->kernel->release_reqid == release_reqid &&
 		   charon->kernel->del_sa == del_sa;
 }
 
@@ -318,15 +523,19 @@ METHOD(btns_kernel_t, destroy, void,
 {
 	this->lock->write_lock(this->lock);
 	this->worker = NULL;
+	this->latches = NULL;
 	this->lock->unlock(this->lock);
 	if (is_ours())
 	{
 		charon->kernel->add_sa = this->add_sa;
 		charon->kernel->update_sa = this->update_sa;
 		charon->kernel->del_sa = this->del_sa;
+		charon->kernel->release_reqid = this->release_reqid;
+		give_back_kept(TRUE);
+		this->kept->destroy(this->kept);
+		this->kept_mutex->destroy(this->kept_mutex);
 #ifndef BTNS_KERNEL_REFS_REQIDS
 		charon->kernel->alloc_reqid = this->alloc_reqid;
-		charon->kernel->release_reqid = this->release_reqid;
 		btns_reqids_destroy(this->reqids);
 		this->mutex->destroy(this->mutex);
 #endif
@@ -340,7 +549,8 @@ METHOD(btns_kernel_t, destroy, void,
 /*
  * Described in header.
  */
-btns_kernel_t *btns_kernel_create(btns_worker_t *worker)
+btns_kernel_t *btns_kernel_create(btns_worker_t *worker,
+								  btns_latches_t *latches)
 {
 	private_btns_kernel_t *this;
 
@@ -351,7 +561,11 @@ btns_kernel_t *btns_kernel_create(btns_worker_t *worker)
 		.add_sa = charon->kernel->add_sa,
 		.update_sa = charon->kernel->update_sa,
 		.del_sa = charon->kernel->del_sa,
+		.release_reqid = charon->kernel->release_reqid,
 		.spis = btns_spis_create(),
+		.latches = latches,
+		.kept = linked_list_create(),
+		.kept_mutex = mutex_create(MUTEX_TYPE_DEFAULT),
 		.worker = worker,
 		.lock = rwlock_create(RWLOCK_TYPE_DEFAULT),
 	);
@@ -361,10 +575,9 @@ btns_kernel_t *btns_kernel_create(btns_worker_t *worker)
 	this->reqids = btns_reqids_create();
 	this->mutex = mutex_create(MUTEX_TYPE_DEFAULT);
 	this->alloc_reqid = charon->kernel->alloc_reqid;
-	this->release_reqid = charon->kernel->release_reqid;
 	charon->kernel->alloc_reqid = alloc_reqid;
-	charon->kernel->release_reqid = release_reqid;
 #endif
+	charon->kernel->release_reqid = release_reqid;
 	charon->kernel->add_sa = add_sa;
 	charon->kernel->update_sa = update_sa;
 	charon->kernel->del_sa = del_sa;

@@ -10,6 +10,7 @@
 #ifndef BTNS_KERNEL_H_
 #define BTNS_KERNEL_H_
 
+#include "btns_latches.h"
 #include "btns_worker.h"
 
 typedef struct btns_kernel_t btns_kernel_t;
@@ -25,6 +26,9 @@ typedef struct btns_kernel_t btns_kernel_t;
  * authenticates again asks for the reqid of the CHILD_SA that was, and charon
  * grants it, whoever has got it in between. From 6.0 on charon keeps a reqid for
  * who will ask for it.
+ *
+ * And that connections that are latched get no packets of somebody else's SA: see
+ * btns_latches_t. The reqid that they are latched to is kept for them.
  */
 struct btns_kernel_t {
 
@@ -35,11 +39,13 @@ struct btns_kernel_t {
 };
 
 /**
- * Create it, and put it in front of add_sa, update_sa and del_sa, and
- * where reqids are not kept of alloc_reqid and release_reqid, of charon->kernel.
+ * Create it, and put it in front of add_sa, update_sa, del_sa and release_reqid,
+ * and where charon keeps no reqids of alloc_reqid, of charon->kernel.
  *
  * @param worker	worker, used until destroy
+ * @param latches	latches, used until destroy
  */
-btns_kernel_t *btns_kernel_create(btns_worker_t *worker);
+btns_kernel_t *btns_kernel_create(btns_worker_t *worker,
+								  btns_latches_t *latches);
 
 #endif /** BTNS_KERNEL_H_ @}*/

@@ -6,6 +6,7 @@
 #include "btns_channels.h"
 #include "btns_creds.h"
 #include "btns_kernel.h"
+#include "btns_latching.h"
 #include "btns_listener.h"
 #include "btns_options.h"
 #include "btns_pad.h"
@@ -78,12 +79,22 @@ struct private_btns_plugin_t {
 	btns_channels_t *channels;
 
 	/**
+	 * What latching hears
+	 */
+	btns_latches_t *latches;
+
+	/**
 	 * In front of the kernel interface
 	 */
 	btns_kernel_t *kernel;
 
 	/**
-	 * Application socket
+	 * What the btns-latch plugin switches latching on with
+	 */
+	btns_latching_t *latching;
+
+	/**
+	 * Application socket, NULL without
 	 */
 	btns_app_t *app;
 
@@ -104,7 +115,11 @@ METHOD(plugin_t, get_name, char*,
  */
 static void stop(private_btns_plugin_t *this)
 {
-	DESTROY_IF(this->app);
+	DESTROY_IF(this->latching);
+	if (this->latches)
+	{
+		charon->bus->remove_listener(charon->bus, &this->latches->listener);
+	}
 	if (this->channels)
 	{
 		charon->bus->remove_listener(charon->bus, &this->channels->listener);
@@ -123,6 +138,7 @@ static void stop(private_btns_plugin_t *this)
 		this->backends->remove(this->backends);
 	}
 	DESTROY_IF(this->kernel);
+	DESTROY_IF(this->latches);
 	DESTROY_IF(this->worker);
 	DESTROY_IF(this->channels);
 	DESTROY_IF(this->listener);
@@ -132,7 +148,8 @@ static void stop(private_btns_plugin_t *this)
 	{
 		btns_core_destroy(this->core);
 	}
-	this->app = NULL;
+	this->latching = NULL;
+	this->latches = NULL;
 	this->channels = NULL;
 	this->listener = NULL;
 	this->creds = NULL;
@@ -179,11 +196,13 @@ static bool start(private_btns_plugin_t *this)
 	btns_faults_watch(&this->listener->listener);
 	charon->bus->add_listener(charon->bus, &this->listener->listener);
 	charon->bus->add_listener(charon->bus, &this->channels->listener);
+	this->latches = btns_latches_create(this->core);
+	charon->bus->add_listener(charon->bus, &this->latches->listener);
 	lib->credmgr->add_set(lib->credmgr, &this->creds->set);
-	this->kernel = btns_kernel_create(this->worker);
+	this->kernel = btns_kernel_create(this->worker, this->latches);
 	this->backends = btns_backends_create(this->pad);
 	btns_faults_configure();
-	this->app = btns_app_create(this->core);
+	this->latching = btns_latching_create(this->core);
 	return TRUE;
 }
 
@@ -198,6 +217,23 @@ static bool register_btns(private_btns_plugin_t *this,
 		return start(this);
 	}
 	stop(this);
+	return TRUE;
+}
+
+/**
+ * Feature callback: serve applications, which are told of latches if there are
+ * any.
+ */
+static bool register_app(private_btns_plugin_t *this,
+						 plugin_feature_t *feature, bool reg, void *data)
+{
+	if (reg)
+	{
+		this->app = btns_app_create(this->core);
+		return TRUE;
+	}
+	DESTROY_IF(this->app);
+	this->app = NULL;
 	return TRUE;
 }
 
@@ -230,6 +266,10 @@ METHOD(plugin_t, get_features, int,
 				PLUGIN_SDEPEND(PUBKEY, KEY_ANY),
 				PLUGIN_SDEPEND(PUBKEY, KEY_ED25519),
 				PLUGIN_SDEPEND(PUBKEY, KEY_ECDSA),
+		PLUGIN_CALLBACK((plugin_feature_callback_t)register_app, NULL),
+			PLUGIN_PROVIDE(CUSTOM, "btns-app"),
+				PLUGIN_DEPENDS(CUSTOM, "btns"),
+				PLUGIN_SDEPEND(CUSTOM, BTNS_LATCHING),
 		PLUGIN_CALLBACK((plugin_feature_callback_t)register_vici, NULL),
 			PLUGIN_PROVIDE(CUSTOM, "btns-vici"),
 				PLUGIN_DEPENDS(CUSTOM, "btns"),
@@ -257,7 +297,10 @@ METHOD(plugin_t, reload, bool,
 								  settings->core.keys.encodings);
 	free(settings);
 	btns_faults_configure();
-	ok = this->app->reload(this->app) && ok;
+	if (this->app)
+	{
+		ok = this->app->reload(this->app) && ok;
+	}
 	this->worker->audit(this->worker);
 	return ok;
 }
