@@ -5,6 +5,7 @@
 #include "btns_convert.h"
 #include "btns_vici_channels.h"
 #include "btns_vici_explain.h"
+#include "btns_vici_latches.h"
 #include "btns_vici_plugin.h"
 
 #include <ctype.h>
@@ -60,6 +61,11 @@ struct private_btns_vici_t {
 	 * Commands about channels
 	 */
 	btns_vici_channels_t *channels;
+
+	/**
+	 * Commands about latches
+	 */
+	btns_vici_latches_t *latches;
 
 	/**
 	 * The vici plugin's object
@@ -559,6 +565,7 @@ METHOD(btns_vici_t, destroy, void,
 {
 	this->worker->set_callback(this->worker, NULL, NULL);
 	manage(this, FALSE);
+	this->latches->destroy(this->latches);
 	this->channels->destroy(this->channels);
 	dlclose(this->handle);
 	free(this);
@@ -595,6 +602,8 @@ btns_vici_t *btns_vici_create(btns_core_t *core, btns_pad_t *pad,
 	this->channels = btns_vici_channels_create(core, worker,
 											   this->dispatcher,
 											   this->builder_create);
+	this->latches = btns_vici_latches_create(core, this->dispatcher,
+											 this->builder_create);
 	worker->set_callback(worker, rejected, this);
 	return &this->public;
 }
