@@ -115,6 +115,8 @@ class Host:
         self.load = list(load)
         self.rogue = None
         """The script of a charon that misbehaves, a Rogue"""
+        self.latching = False
+        """It has the btns-latch plugin"""
         self.more_conf = ""
         """More of strongswan.conf: what it sets wins."""
         self.wrapper = []
@@ -166,7 +168,8 @@ class Host:
     # charon
 
     def _write_strongswan_conf(self):
-        plugins = PLUGINS + self.load + ["vici"] + (["btns"] if self.plugin else []) + (["btns-rogue"] if self.rogue else [])
+        plugins = PLUGINS + self.load + ["vici"] + (["btns"] if self.plugin else [])
+        plugins += (["btns-latch"] if self.latching else []) + (["btns-rogue"] if self.rogue else [])
 
         def lines(indent, options):
             return "\n".join("\t" * indent + f"{key} = {value}" for key, value in options.items())
@@ -195,7 +198,9 @@ class Host:
     def launch(self):
         """Start charon; ready() waits for it."""
         self._write_strongswan_conf()
-        ours = [plugin for plugin in (self.plugin, self.rogue and self.root.variant("btns-rogue")) if plugin]
+        others = [(self.latching, "btns-latch"), (self.rogue, "btns-rogue")]
+        ours = [self.plugin] if self.plugin else []
+        ours += [self.root.variant(name) for wanted, name in others if wanted]
         plugins = _plugin_folder(self.session, self.root, ours) if ours else None
         command = [*sanitizers.wrapper(self.folder), *self.wrapper, roots.CHARON]
         command = self.root.command(command, self.session, plugins)

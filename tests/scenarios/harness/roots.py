@@ -56,8 +56,9 @@ class Root:
         return self.variant("btns")
 
     def variant(self, name):
-        """The file of one of our plugins, or of a variant of it: btns, btns-faults, btns-rogue."""
-        return self.build / "plugins" / name / f"libstrongswan-{'btns-rogue' if name == 'btns-rogue' else 'btns'}.so"
+        """The file of one of our plugins, or of a variant of it: btns, btns-faults, btns-latch, btns-rogue."""
+        file = name if name in ("btns-latch", "btns-rogue") else "btns"
+        return self.build / "plugins" / name / f"libstrongswan-{file}.so"
 
     def plugin_for(self, other):
         """The file of our plugin as this root's compiler makes it from the source of another root, or of another state
