@@ -319,9 +319,9 @@ bool read_enum_from_1(Bytes value, T last, T &out)
 /** A reason of a later version is one that is not known. */
 bool read_reason(Bytes value, btns_latch_reason_t &out)
 {
-	if (!read_enum(value, BTNS_REASON_SHUTDOWN, out))
+	if (!read_enum(value, BTNS_LATCH_REASON_SHUTDOWN, out))
 	{
-		out = BTNS_REASON_NONE;
+		out = BTNS_LATCH_REASON_NONE;
 	}
 	return value.size() == 1;
 }

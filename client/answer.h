@@ -64,7 +64,7 @@ struct Answer
 	/** in event */
 	btns_event_type_t event = BTNS_EVENT_CLOSED;
 	/** in events of latches */
-	btns_latch_reason_t reason = BTNS_REASON_NONE;
+	btns_latch_reason_t reason = BTNS_LATCH_REASON_NONE;
 	uint32_t born = 0;
 	/** in channel */
 	std::optional<Facts> facts;

@@ -100,7 +100,7 @@ constexpr std::array reasons{
 	"no SA came in time, or what came is not what was asked for",
 	"the daemon ends, or latching does",
 };
-static_assert(reasons.size() == BTNS_REASON_SHUTDOWN + 1);
+static_assert(reasons.size() == BTNS_LATCH_REASON_SHUTDOWN + 1);
 
 /** Octets of the first versions of structs: a caller that knows less does not exist. */
 constexpr size_t info_min = sizeof(btns_info_t);
@@ -453,7 +453,7 @@ int btns_latch_connect(btns_t *btns, int fd, const struct sockaddr *address, soc
 	{
 		*out = nullptr;
 	}
-	bool in_progress = false;
+	int in_progress = 0;
 	const int error = guard(
 		[&]
 		{
@@ -463,7 +463,7 @@ int btns_latch_connect(btns_t *btns, int fd, const struct sockaddr *address, soc
 			in_progress = latched.in_progress;
 			give_latch(btns, std::move(latched), out);
 		});
-	return error == BTNS_OK && in_progress ? BTNS_EINPROGRESS : error;
+	return error == BTNS_OK && in_progress != 0 ? BTNS_EINPROGRESS : error;
 }
 
 int btns_latch_listen(btns_t *btns, int fd, const btns_latch_options_t *options, btns_latch_t **out)
@@ -510,7 +510,7 @@ int btns_latch_find(btns_t *btns, int fd, btns_latch_t **out)
 			require(btns != nullptr && fd >= 0);
 			LatchFacts facts = btns->connection->latch_find(fd);
 			const uint32_t number = facts.number;
-			give_latch(btns, {number, std::move(facts), false}, out);
+			give_latch(btns, {number, std::move(facts), 0}, out);
 		});
 }
 
@@ -528,7 +528,7 @@ int btns_latch_release(btns_latch_t *latch, int fd)
 			latch->connection->latch_release(latch->number, fd);
 			const std::lock_guard lock(latch->mutex);
 			latch->facts.info.state = BTNS_LATCH_CLOSED;
-			latch->facts.info.reason = BTNS_REASON_RELEASED;
+			latch->facts.info.reason = BTNS_LATCH_REASON_RELEASED;
 		});
 }
 

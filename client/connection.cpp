@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "connection.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -111,12 +112,28 @@ bool is_over(int error)
 } // namespace
 
 Connection::Connection(const char *path)
-	: events_(checked(epoll_create1(EPOLL_CLOEXEC))), queued_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))),
-	  socket_(checked(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)))
+	: events_(checked(epoll_create1(EPOLL_CLOEXEC))), queued_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)))
+{
+	connect(path);
+	add_to_epoll(events_.get(), queued_.get());
+	add_to_epoll(events_.get(), socket_.get());
+}
+
+Connection::Connection(const char *path, int from)
+{
+	connect(path);
+	if (const int moved = fcntl(socket_.get(), F_DUPFD_CLOEXEC, from); moved >= 0)
+	{
+		socket_ = Descriptor(moved);
+	}
+}
+
+void Connection::connect(const char *path)
 {
 	const sockaddr_un address = to_address(path != nullptr ? path : BTNS_DEFAULT_SOCKET);
+	socket_ = checked(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	const auto until = Clock::now() + patience;
-	while (connect(socket_.get(), reinterpret_cast<const sockaddr *>(&address), sizeof(address)) != 0)
+	while (::connect(socket_.get(), reinterpret_cast<const sockaddr *>(&address), sizeof(address)) != 0)
 	{
 		// EAGAIN: too many are about to connect, and there is nothing that could be polled
 		if ((errno != EAGAIN && errno != EINTR) || Clock::now() >= until)
@@ -125,8 +142,6 @@ Connection::Connection(const char *path)
 		}
 		poll(nullptr, 0, connect_pause);
 	}
-	add_to_epoll(events_.get(), queued_.get());
-	add_to_epoll(events_.get(), socket_.get());
 }
 
 Facts Connection::find(int fd)
@@ -245,6 +260,12 @@ void Connection::hear_no_more(uint32_t latch) noexcept
 		latches_.erase(found);
 	}
 	forget_events([latch](const Event &event) { return event.latch == latch; });
+}
+
+void Connection::check_latches()
+{
+	const std::lock_guard lock(call_mutex_);
+	require_latches();
 }
 
 void Connection::close()

@@ -45,9 +45,11 @@ public:
 	{
 		if (fd_ >= 0)
 		{
-			::close(std::exchange(fd_, -1));
+			::close(release());
 		}
 	}
+	/** From now on it closes nothing. */
+	int release() { return std::exchange(fd_, -1); }
 
 private:
 	int fd_ = -1;
@@ -70,7 +72,7 @@ struct Event
 	uint32_t watch = 0;
 	uint32_t latch = 0;
 	uint32_t born = 0;
-	btns_latch_reason_t reason = BTNS_REASON_NONE;
+	btns_latch_reason_t reason = BTNS_LATCH_REASON_NONE;
 
 	bool operator==(const Event &) const = default;
 };
@@ -80,6 +82,8 @@ class Connection
 {
 public:
 	explicit Connection(const char *path);
+	/** Without events: one descriptor only, whose number is at least that, unless there is none. */
+	Connection(const char *path, int from);
 
 	Facts find(int fd);
 	/** Sets the number of the watch. */
@@ -97,8 +101,15 @@ public:
 	/** Events of a latch are kept until who has made it, and all that have found it, hear of it no more. */
 	void hear_no_more(uint32_t latch) noexcept;
 
+	/** Has the daemon latches? Throws Error if not. */
+	void check_latches();
+
 	/** Hang up; from now on everything fails. */
 	void close();
+	/** Of the connection, -1 if there is none any more. */
+	[[nodiscard]] int descriptor() const { return socket_.get(); }
+	/** From now on everything fails, and the descriptor stays as it is, whoever has it. */
+	void abandon() { socket_.release(); }
 
 	/** Readable when there may be an event. */
 	[[nodiscard]] int event_fd() const { return events_.get(); }
@@ -119,6 +130,7 @@ private:
 	void keep(const Answer &event);
 	/** From now on everything fails. */
 	[[noreturn]] void fail(btns_error_t why = BTNS_EDAEMON);
+	void connect(const char *path);
 	void wait(short what, Clock::time_point until);
 	uint32_t new_number();
 	void forget(uint32_t watch);

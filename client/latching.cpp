@@ -2,7 +2,6 @@
 #include "latching.h"
 
 #include <netinet/in.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -131,19 +130,13 @@ bool is_connected(int fd)
 	return getpeername(fd, reinterpret_cast<sockaddr *>(&peer), &length) == 0;
 }
 
-void disconnect(int fd)
-{
-	sockaddr nowhere{};
-	nowhere.sa_family = AF_UNSPEC;
-	(void)::connect(fd, &nowhere, sizeof(nowhere));
-}
-
 /** A latch that is released again unless it is kept. */
 class Attempt
 {
 public:
-	Attempt(Connection &connection, int fd, std::span<const uint8_t> wants, const btns_latch_options_t &options)
-		: connection_(connection), fd_(fd), until_(Clock::now() + milliseconds(options.timeout))
+	Attempt(Connection &connection, int fd, std::span<const uint8_t> wants, const btns_latch_options_t &options,
+			const Calls &calls)
+		: connection_(connection), fd_(fd), until_(Clock::now() + milliseconds(options.timeout)), calls_(calls)
 	{
 		latched_.facts = connection_.latch(fd, wants, latched_.number);
 	}
@@ -196,6 +189,7 @@ private:
 	Connection &connection_;
 	int fd_;
 	Clock::time_point until_;
+	const Calls calls_;
 	Latched latched_;
 	OnFailure on_failure_ = OnFailure::clear;
 	bool connected_ = false;
@@ -214,7 +208,7 @@ void Attempt::check() const
 	{
 		throw Error{BTNS_ESOCKET};
 	}
-	throw Error{info.reason == BTNS_REASON_NOT_ESTABLISHED ? BTNS_ETIMEOUT : BTNS_ECONFLICT};
+	throw Error{info.reason == BTNS_LATCH_REASON_NOT_ESTABLISHED ? BTNS_ETIMEOUT : BTNS_ECONFLICT};
 }
 
 template <typename Done>
@@ -233,7 +227,7 @@ void Attempt::wait(Done done, Clock::time_point until)
 		{
 			throw Error{BTNS_ETIMEOUT};
 		}
-		poll(nullptr, 0, static_cast<int>(std::min(pause, left).count()));
+		calls_.pause(static_cast<int>(std::min(pause, left).count()));
 		pause = std::min(2 * pause, last_pause);
 		ask();
 	}
@@ -241,18 +235,18 @@ void Attempt::wait(Done done, Clock::time_point until)
 
 void Attempt::connect(const sockaddr *address, socklen_t length)
 {
-	if (::connect(fd_, address, length) != 0)
+	if (calls_.connect(fd_, address, length) != 0)
 	{
 		const int error = errno;
 		if (error != EINPROGRESS && error != EINTR)
 		{
 			throw ConnectError{error};
 		}
-		latched_.in_progress = true;
+		latched_.in_progress = error;
 	}
 	connected_ = true;
 	ask();
-	if (latched_.in_progress)
+	if (latched_.in_progress != 0)
 	{
 		check();
 	}
@@ -267,7 +261,9 @@ void Attempt::undo() noexcept
 	if (connected_)
 	{
 		// before it is let go
-		disconnect(fd_);
+		sockaddr nowhere{};
+		nowhere.sa_family = AF_UNSPEC;
+		(void)calls_.connect(fd_, &nowhere, sizeof(nowhere));
 	}
 	try
 	{
@@ -313,7 +309,7 @@ btns_latch_options_t checked_options(const btns_latch_options_t *options)
 }
 
 Latched latch_connect(Connection &connection, int fd, const sockaddr *address, socklen_t length,
-					  const btns_latch_options_t &options)
+					  const btns_latch_options_t &options, const Calls &calls)
 {
 	const KeptErrno kept;
 	Attributes attributes = wants(options);
@@ -322,7 +318,7 @@ Latched latch_connect(Connection &connection, int fd, const sockaddr *address, s
 	{
 		throw Error{BTNS_ESOCKET};
 	}
-	Attempt attempt(connection, fd, attributes.get(), options);
+	Attempt attempt(connection, fd, attributes.get(), options, calls);
 	attempt.wait_ready();
 	attempt.connect(address, length);
 	return attempt.take();
@@ -335,19 +331,20 @@ Latched latch_listen(Connection &connection, int fd, const btns_latch_options_t 
 	{
 		throw Error{BTNS_ESOCKET};
 	}
-	Attempt attempt(connection, fd, wants(options).get(), options);
+	Attempt attempt(connection, fd, wants(options).get(), options, {});
 	attempt.require(attempt.is(BTNS_LATCH_LISTENER));
 	return attempt.take();
 }
 
-Latched latch_accepted(Connection &connection, int fd, const btns_latch_options_t &options, OnFailure on_failure)
+Latched latch_accepted(Connection &connection, int fd, const btns_latch_options_t &options, OnFailure on_failure,
+					   const Calls &calls)
 {
 	const KeptErrno kept;
 	if (!is_connected(fd))
 	{
 		throw Error{BTNS_ESOCKET};
 	}
-	Attempt attempt(connection, fd, wants(options).get(), options);
+	Attempt attempt(connection, fd, wants(options).get(), options, calls);
 	attempt.on_failure(on_failure);
 	attempt.wait_established();
 	return attempt.take();

@@ -6,6 +6,7 @@
 #ifndef BTNS_LATCHING_H_
 #define BTNS_LATCHING_H_
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "connection.h"
@@ -18,8 +19,8 @@ struct Latched
 {
 	uint32_t number = 0;
 	LatchFacts facts;
-	/** connect() goes on */
-	bool in_progress = false;
+	/** connect() goes on: EINPROGRESS or EINTR. 0 if it does not */
+	int in_progress = 0;
 };
 
 /** What is thrown if connect() fails. */
@@ -30,6 +31,13 @@ struct ConnectError
 
 /** What the caller asks for; BTNS_LATCH_OPTIONS_INIT if that is NULL. Throws Error. */
 btns_latch_options_t checked_options(const btns_latch_options_t *options);
+
+/** What waits: others may have to do something before and after. */
+struct Calls
+{
+	int (*connect)(int, const sockaddr *, socklen_t) = ::connect;
+	void (*pause)(int milliseconds) = [](int milliseconds) { poll(nullptr, 0, milliseconds); };
+};
 
 /** What a latch that failed leaves on its socket. */
 enum class OnFailure
@@ -42,11 +50,12 @@ enum class OnFailure
 
 /** btns_latch_connect(). Throws Error or ConnectError; then the socket is not connected. Keeps errno otherwise. */
 Latched latch_connect(Connection &connection, int fd, const sockaddr *address, socklen_t length,
-					  const btns_latch_options_t &options);
+					  const btns_latch_options_t &options, const Calls &calls = {});
 /** btns_latch_listen(). Throws Error. */
 Latched latch_listen(Connection &connection, int fd, const btns_latch_options_t &options);
 /** btns_latch_accepted(). Throws Error. */
-Latched latch_accepted(Connection &connection, int fd, const btns_latch_options_t &options, OnFailure on_failure);
+Latched latch_accepted(Connection &connection, int fd, const btns_latch_options_t &options, OnFailure on_failure,
+					   const Calls &calls = {});
 
 } // namespace btns::client
 

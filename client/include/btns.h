@@ -305,22 +305,22 @@ typedef enum btns_event_type_t
 /** Why a latch has left a state. */
 typedef enum btns_latch_reason_t
 {
-	BTNS_REASON_NONE = 0,
+	BTNS_LATCH_REASON_NONE = 0,
 	/** an SA of somebody else, or of another quality, covers the connection */
-	BTNS_REASON_CONFLICT,
+	BTNS_LATCH_REASON_CONFLICT,
 	/** dead peer detection */
-	BTNS_REASON_PEER_DEAD,
+	BTNS_LATCH_REASON_PEER_DEAD,
 	/** the conflicting SAs have gone */
-	BTNS_REASON_CLEARED,
+	BTNS_LATCH_REASON_CLEARED,
 	/** by its owner, or because that has gone */
-	BTNS_REASON_RELEASED,
+	BTNS_LATCH_REASON_RELEASED,
 	/** the socket was closed */
-	BTNS_REASON_SOCKET_GONE,
-	BTNS_REASON_ADMINISTRATOR,
+	BTNS_LATCH_REASON_SOCKET_GONE,
+	BTNS_LATCH_REASON_ADMINISTRATOR,
 	/** no SA came in time, or what came is not what was asked for */
-	BTNS_REASON_NOT_ESTABLISHED,
+	BTNS_LATCH_REASON_NOT_ESTABLISHED,
 	/** the daemon ends, or latching does */
-	BTNS_REASON_SHUTDOWN,
+	BTNS_LATCH_REASON_SHUTDOWN,
 } btns_latch_reason_t;
 
 typedef struct btns_event_t
@@ -341,7 +341,7 @@ typedef struct btns_event_t
 /* clang-format off */
 /** Initialiser of a btns_event_t. */
 #ifdef __cplusplus
-#define BTNS_EVENT_INIT {sizeof(btns_event_t), BTNS_EVENT_CLOSED, 0, 0, 0, BTNS_REASON_NONE}
+#define BTNS_EVENT_INIT {sizeof(btns_event_t), BTNS_EVENT_CLOSED, 0, 0, 0, BTNS_LATCH_REASON_NONE}
 #else
 #define BTNS_EVENT_INIT {.size = sizeof(btns_event_t)}
 #endif
@@ -471,8 +471,8 @@ BTNS_API void btns_latch_free(btns_latch_t *latch);
 /**
  * End a latch, whatever its state; btns_latch_free() is needed nevertheless. Not needed for a socket that is closed.
  *
- * @param fd	its socket, whose packets are a matter of the host's policy from then on; -1: it keeps the kernel's policy
- *until it is closed
+ * @param fd	its socket, whose packets are a matter of the host's policy from then on; -1: it keeps the kernel's
+ *policy until it is closed
  */
 BTNS_API int btns_latch_release(btns_latch_t *latch, int fd);
 /** The number that events have. 0 if latch is NULL. */
@@ -508,7 +508,7 @@ typedef struct btns_latch_info_t
 /* clang-format off */
 /** Initialiser of a btns_latch_info_t. */
 #ifdef __cplusplus
-#define BTNS_LATCH_INFO_INIT {sizeof(btns_latch_info_t), BTNS_LATCH_CLOSED, BTNS_REASON_NONE, 0, {}, {}, 0, 0, \
+#define BTNS_LATCH_INFO_INIT {sizeof(btns_latch_info_t), BTNS_LATCH_CLOSED, BTNS_LATCH_REASON_NONE, 0, {}, {}, 0, 0, \
 							  BTNS_LATCH_ANY, BTNS_LATCH_RESET, 0, BTNS_MODE_NONE, 0, {0}, 0}
 #else
 #define BTNS_LATCH_INFO_INIT {.size = sizeof(btns_latch_info_t), .state = BTNS_LATCH_CLOSED}

@@ -147,23 +147,23 @@ btns_latch_reason_t to_public(LatchReason reason)
 	case LatchReason::none:
 		break;
 	case LatchReason::conflict:
-		return BTNS_REASON_CONFLICT;
+		return BTNS_LATCH_REASON_CONFLICT;
 	case LatchReason::peer_dead:
-		return BTNS_REASON_PEER_DEAD;
+		return BTNS_LATCH_REASON_PEER_DEAD;
 	case LatchReason::cleared:
-		return BTNS_REASON_CLEARED;
+		return BTNS_LATCH_REASON_CLEARED;
 	case LatchReason::released:
-		return BTNS_REASON_RELEASED;
+		return BTNS_LATCH_REASON_RELEASED;
 	case LatchReason::socket_gone:
-		return BTNS_REASON_SOCKET_GONE;
+		return BTNS_LATCH_REASON_SOCKET_GONE;
 	case LatchReason::administrator:
-		return BTNS_REASON_ADMINISTRATOR;
+		return BTNS_LATCH_REASON_ADMINISTRATOR;
 	case LatchReason::not_established:
-		return BTNS_REASON_NOT_ESTABLISHED;
+		return BTNS_LATCH_REASON_NOT_ESTABLISHED;
 	case LatchReason::shutdown:
-		return BTNS_REASON_SHUTDOWN;
+		return BTNS_LATCH_REASON_SHUTDOWN;
 	}
-	return BTNS_REASON_NONE;
+	return BTNS_LATCH_REASON_NONE;
 }
 
 void add_wants(Writer &writer, const LatchRequest &request)
@@ -345,9 +345,18 @@ std::optional<AppRequest> parse_app_request(Bytes message)
 		{
 			continue;
 		}
-		const bool again = *tag < seen.size() && seen[*tag];
-		request.error = again ? BTNS_EINVAL : take_want(static_cast<wire::Tag>(*tag), *value, request);
-		seen[*tag % seen.size()] = true;
+		if (*tag >= seen.size() || !seen[*tag])
+		{
+			request.error = take_want(static_cast<wire::Tag>(*tag), *value, request);
+		}
+		else
+		{
+			request.error = BTNS_EINVAL;
+		}
+		if (*tag < seen.size())
+		{
+			seen[*tag] = true;
+		}
 	}
 	return request;
 }
