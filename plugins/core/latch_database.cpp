@@ -177,7 +177,7 @@ bool waits(const Record &record)
 /** Did the owner close it? */
 bool is_own_doing(LatchReason reason)
 {
-	return reason == LatchReason::released || reason == LatchReason::socket_gone;
+	return reason == LatchReason::released;
 }
 
 } // namespace

@@ -345,7 +345,7 @@ TEST_F(LatchStates, from_established_to_closed)
 	expect_silence();
 	id = established();
 	EXPECT_EQ(db.close(id, LatchReason::socket_gone), LatchError::none);
-	expect_silence();
+	expect_alert(id, LatchState::closed, LatchReason::socket_gone);
 	id = established();
 	EXPECT_EQ(db.close(id, LatchReason::administrator), LatchError::none);
 	expect_alert(id, LatchState::closed, LatchReason::administrator);
@@ -1165,7 +1165,7 @@ struct Model
 		}
 		latch->info.state = LatchState::closed;
 		latch->info.reason = reason;
-		if (reason != LatchReason::released && reason != LatchReason::socket_gone)
+		if (reason != LatchReason::released)
 		{
 			tell(*latch);
 		}
