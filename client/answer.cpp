@@ -302,6 +302,111 @@ bool read_channel(Reader &reader, Answer &answer)
 	return true;
 }
 
+bool read_flag(Bytes value, unsigned at, int &out)
+{
+	const auto flags = number(value, 1, UINT8_MAX);
+	out = flags && (*flags >> at & 1) != 0 ? 1 : 0;
+	return flags.has_value();
+}
+
+/** One of an enumeration that begins with 1. */
+template <typename T>
+bool read_enum_from_1(Bytes value, T last, T &out)
+{
+	return read_enum(value, last, out) && out != T{};
+}
+
+/** A reason of a later version is one that is not known. */
+bool read_reason(Bytes value, btns_latch_reason_t &out)
+{
+	if (!read_enum(value, BTNS_LATCH_REASON_SHUTDOWN, out))
+	{
+		out = BTNS_LATCH_REASON_NONE;
+	}
+	return value.size() == 1;
+}
+
+bool read_number(Bytes value, uint32_t &out)
+{
+	const auto found = number(value, 4, UINT32_MAX);
+	out = static_cast<uint32_t>(found.value_or(0));
+	return found.has_value();
+}
+
+/** One attribute of a latch. */
+bool read_latch_fact(Tag tag, Bytes value, LatchFacts &latch)
+{
+	btns_latch_info_t &info = latch.info;
+	int ready = 0;
+	switch (tag)
+	{
+	case Tag::latch_state:
+		return read_enum_from_1(value, BTNS_LATCH_CLOSED, info.state);
+	case Tag::latch_reason:
+		return read_reason(value, info.reason);
+	case Tag::latch_number:
+		return read_number(value, latch.number) && latch.number != 0;
+	case Tag::latch_flags:
+		if (!read_flag(value, 0, info.indeterminate) || !read_flag(value, 1, ready))
+		{
+			return false;
+		}
+		latch.ready = ready != 0;
+		return true;
+	case Tag::latch_protocol:
+		info.protocol = static_cast<int>(number(value, 1, UINT8_MAX).value_or(0));
+		return value.size() == 1;
+	case Tag::want_flags:
+		return read_flag(value, 0, info.wants_confidentiality) && read_flag(value, 1, info.wants_narrow);
+	case Tag::want_auth:
+		return read_enum(value, BTNS_LATCH_AUTHENTICATED, info.wants_auth);
+	case Tag::want_disposition:
+		return read_enum(value, BTNS_LATCH_WAIT, info.disposition);
+	case Tag::want_mode:
+		return read_enum(value, BTNS_MODE_BEET, info.wants_mode);
+	case Tag::want_peer_key:
+		return read_fingerprint(value, info.wants_peer_key, info.peer_key);
+	case Tag::want_timeout:
+		return read_number(value, info.timeout);
+	case Tag::inner_local:
+		return read_address(value, info.local);
+	case Tag::inner_peer:
+		return read_address(value, info.peer);
+	default:
+		return true;
+	}
+}
+
+bool read_latched(Reader &reader, Answer &answer)
+{
+	LatchFacts latch;
+	Facts channel;
+	bool first = true;
+	const bool is_read =
+		each_attribute(reader,
+					   [&](Tag tag, Bytes value)
+					   {
+						   const bool in_order = first == (tag == Tag::latch_state);
+						   first = false;
+						   return in_order && read_latch_fact(tag, value, latch) && read_fact(tag, value, channel);
+					   });
+	if (!is_read || first || !is_consistent(channel))
+	{
+		return false;
+	}
+	if (channel.info.protection == BTNS_PROTECTED)
+	{
+		latch.channel = std::move(channel);
+	}
+	// nothing is held to somebody of whom nothing is known
+	if (latch.info.state == BTNS_LATCH_ESTABLISHED && !latch.channel)
+	{
+		return false;
+	}
+	answer.latch = std::move(latch);
+	return true;
+}
+
 bool read_error(Reader &reader, Answer &answer)
 {
 	bool found = false;
@@ -310,7 +415,8 @@ bool read_error(Reader &reader, Answer &answer)
 						  {
 							  if (tag == Tag::error)
 							  {
-								  found = read_enum(value, BTNS_ESPACE, answer.error) && answer.error != BTNS_OK;
+								  // those after are the library's own
+								  found = read_enum(value, BTNS_EKERNEL, answer.error) && answer.error != BTNS_OK;
 							  }
 							  return tag != Tag::error || found;
 						  }) &&
@@ -323,11 +429,19 @@ bool read_event(Reader &reader, Answer &answer)
 	return each_attribute(reader,
 						  [&](Tag tag, Bytes value)
 						  {
-							  if (tag == Tag::event)
+							  switch (tag)
 							  {
-								  found = read_enum(value, BTNS_EVENT_CHANGED, answer.event) && answer.event != 0;
+							  case Tag::event:
+								  found = read_enum_from_1(value, BTNS_EVENT_LATCH_BORN, answer.event) &&
+										  answer.event != BTNS_EVENT_CLOSED;
+								  return found;
+							  case Tag::latch_reason:
+								  return read_reason(value, answer.reason);
+							  case Tag::latch_number:
+								  return read_number(value, answer.born);
+							  default:
+								  return true;
 							  }
-							  return tag != Tag::event || found;
 						  }) &&
 		   found;
 }
@@ -362,6 +476,9 @@ std::optional<Answer> read_answer(std::span<const uint8_t> message)
 		break;
 	case wire::Type::event:
 		is_read = read_event(reader, answer);
+		break;
+	case wire::Type::latched:
+		is_read = read_latched(reader, answer);
 		break;
 	default:
 		break;

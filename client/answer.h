@@ -41,6 +41,19 @@ struct Facts
 	Binding unique;
 };
 
+/** What was said of a latch. */
+struct LatchFacts
+{
+	/** `size` is that of this version */
+	btns_latch_info_t info = BTNS_LATCH_INFO_INIT;
+	/** 0 if it was not said */
+	uint32_t number = 0;
+	/** connect() may be called */
+	bool ready = false;
+	/** if it was established */
+	std::optional<Facts> channel;
+};
+
 /** A message of the daemon. */
 struct Answer
 {
@@ -50,8 +63,13 @@ struct Answer
 	btns_error_t error = BTNS_EDAEMON;
 	/** in event */
 	btns_event_type_t event = BTNS_EVENT_CLOSED;
+	/** in events of latches */
+	btns_latch_reason_t reason = BTNS_LATCH_REASON_NONE;
+	uint32_t born = 0;
 	/** in channel */
 	std::optional<Facts> facts;
+	/** in latched */
+	std::optional<LatchFacts> latch;
 };
 
 /** Read a message; nothing if it makes no sense. Attributes with other tags than those of wire.h are skipped. */

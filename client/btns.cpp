@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -12,13 +14,19 @@
 #include <string_view>
 #include <utility>
 
-#include "connection.h"
+#include "latching.h"
 
 struct btns_t
 {
-	explicit btns_t(const char *path) : connection(path) {}
+	explicit btns_t(const char *path) : connection(std::make_shared<btns::client::Connection>(path)) {}
+	~btns_t() { connection->close(); }
+	btns_t(const btns_t &) = delete;
+	btns_t &operator=(const btns_t &) = delete;
+	btns_t(btns_t &&) = delete;
+	btns_t &operator=(btns_t &&) = delete;
 
-	btns::client::Connection connection;
+	/** latches have it, too */
+	std::shared_ptr<btns::client::Connection> connection;
 };
 
 struct btns_channel_t
@@ -28,12 +36,34 @@ struct btns_channel_t
 	btns::client::Facts facts;
 };
 
+struct btns_latch_t
+{
+	btns_latch_t(std::shared_ptr<btns::client::Connection> made_by, uint32_t is, btns::client::LatchFacts known)
+		: connection(std::move(made_by)), number(is), facts(std::move(known))
+	{}
+	~btns_latch_t() { connection->hear_no_more(number); }
+	btns_latch_t(const btns_latch_t &) = delete;
+	btns_latch_t &operator=(const btns_latch_t &) = delete;
+	btns_latch_t(btns_latch_t &&) = delete;
+	btns_latch_t &operator=(btns_latch_t &&) = delete;
+
+	const std::shared_ptr<btns::client::Connection> connection;
+	const uint32_t number;
+	/** for the following */
+	std::mutex mutex;
+	/** as last heard */
+	btns::client::LatchFacts facts;
+};
+
 namespace
 {
 
 using btns::client::Binding;
+using btns::client::ConnectError;
 using btns::client::Error;
 using btns::client::Facts;
+using btns::client::Latched;
+using btns::client::LatchFacts;
 
 constexpr std::array sentences{
 	"no error",
@@ -48,12 +78,34 @@ constexpr std::array sentences{
 	"several peers' SAs could protect the connection",
 	"not available for this channel",
 	"the buffer is too short",
+	"SAs of several peers cover the connection, or its latch has broken",
+	"the SAs are not what was asked for",
+	"no SA came in time",
+	"the daemon has no latches, or not such ones",
+	"another latch has the connection",
+	"the kernel does not take the latch's policy",
+	"connect() failed",
+	"connect() goes on",
 };
-static_assert(sentences.size() == BTNS_ESPACE + 1);
+static_assert(sentences.size() == BTNS_EINPROGRESS + 1);
+
+constexpr std::array reasons{
+	"no reason was given",
+	"an SA of somebody else, or of another quality, covers the connection",
+	"the peer is dead",
+	"the conflicting SAs have gone",
+	"it was released, or its owner has gone",
+	"the socket was closed",
+	"an administrator has closed it",
+	"no SA came in time, or what came is not what was asked for",
+	"the daemon ends, or latching does",
+};
+static_assert(reasons.size() == BTNS_LATCH_REASON_SHUTDOWN + 1);
 
 /** Octets of the first versions of structs: a caller that knows less does not exist. */
 constexpr size_t info_min = sizeof(btns_info_t);
-constexpr size_t event_min = sizeof(btns_event_t);
+constexpr size_t event_min = offsetof(btns_event_t, latch);
+constexpr size_t latch_info_min = sizeof(btns_latch_info_t);
 
 /** Run a function of the library; what it throws is an error. Cancellation of the thread goes on. */
 template <typename Body>
@@ -71,6 +123,11 @@ int guard(Body &&body)
 	catch (const Error &error)
 	{
 		return error.code;
+	}
+	catch (const ConnectError &error)
+	{
+		errno = error.error;
+		return BTNS_ECONNECT;
 	}
 	catch (const std::bad_alloc &)
 	{
@@ -128,6 +185,52 @@ const Binding *find_binding(const Facts &facts, btns_binding_type_t type)
 	return nullptr;
 }
 
+/** Give out a latch that was made, or know of it no more. */
+void give_latch(btns_t *btns, Latched latched, btns_latch_t **out)
+{
+	if (out == nullptr)
+	{
+		btns->connection->hear_no_more(latched.number);
+		return;
+	}
+	try
+	{
+		*out = new btns_latch_t(btns->connection, latched.number, std::move(latched.facts));
+	}
+	catch (...)
+	{
+		btns->connection->hear_no_more(latched.number);
+		throw;
+	}
+}
+
+/** As it is now. A latch that the daemon knows no more is closed. */
+LatchFacts inquire(btns_latch_t &latch)
+{
+	std::optional<LatchFacts> now;
+	try
+	{
+		now = latch.connection->latch_inquire(latch.number);
+	}
+	catch (const Error &error)
+	{
+		if (error.code != BTNS_EUNAVAILABLE)
+		{
+			throw;
+		}
+	}
+	const std::lock_guard lock(latch.mutex);
+	if (now)
+	{
+		latch.facts = std::move(*now);
+	}
+	else
+	{
+		latch.facts.info.state = BTNS_LATCH_CLOSED;
+	}
+	return latch.facts;
+}
+
 void require_protected(const Facts &facts)
 {
 	if (facts.info.protection != BTNS_PROTECTED)
@@ -169,7 +272,7 @@ int btns_find(btns_t *btns, int fd, btns_channel_t **out)
 		[&]
 		{
 			require(btns != nullptr && out != nullptr && fd >= 0);
-			*out = new btns_channel_t(btns->connection.find(fd));
+			*out = new btns_channel_t(btns->connection->find(fd));
 		});
 }
 
@@ -299,7 +402,7 @@ int btns_watch(btns_t *btns, int fd, btns_channel_t **out, uint32_t *watch)
 			require(btns != nullptr && watch != nullptr && fd >= 0);
 			// first, so that no watch is there that the caller does not know of
 			auto channel = std::make_unique<btns_channel_t>(Facts{});
-			channel->facts = btns->connection.watch(fd, *watch);
+			channel->facts = btns->connection->watch(fd, *watch);
 			if (out != nullptr)
 			{
 				*out = channel.release();
@@ -313,13 +416,13 @@ int btns_unwatch(btns_t *btns, uint32_t watch)
 		[&]
 		{
 			require(btns != nullptr);
-			btns->connection.unwatch(watch);
+			btns->connection->unwatch(watch);
 		});
 }
 
 int btns_event_fd(const btns_t *btns)
 {
-	return btns != nullptr ? btns->connection.event_fd() : -1;
+	return btns != nullptr ? btns->connection->event_fd() : -1;
 }
 
 int btns_next_event(btns_t *btns, btns_event_t *event)
@@ -328,7 +431,7 @@ int btns_next_event(btns_t *btns, btns_event_t *event)
 		[&]
 		{
 			require(btns != nullptr && event != nullptr && event->size >= event_min);
-			const auto next = btns->connection.next_event();
+			const auto next = btns->connection->next_event();
 			if (!next)
 			{
 				throw Error{BTNS_EUNAVAILABLE};
@@ -336,6 +439,143 @@ int btns_next_event(btns_t *btns, btns_event_t *event)
 			btns_event_t out = BTNS_EVENT_INIT;
 			out.type = next->type;
 			out.watch = next->watch;
+			out.latch = next->latch;
+			out.born = next->born;
+			out.reason = next->reason;
 			give(out, event);
 		});
+}
+
+int btns_latch_connect(btns_t *btns, int fd, const struct sockaddr *address, socklen_t length,
+					   const btns_latch_options_t *options, btns_latch_t **out)
+{
+	if (out != nullptr)
+	{
+		*out = nullptr;
+	}
+	int in_progress = 0;
+	const int error = guard(
+		[&]
+		{
+			require(btns != nullptr && fd >= 0 && address != nullptr && length >= sizeof(*address));
+			Latched latched = btns::client::latch_connect(*btns->connection, fd, address, length,
+														  btns::client::checked_options(options));
+			in_progress = latched.in_progress;
+			give_latch(btns, std::move(latched), out);
+		});
+	return error == BTNS_OK && in_progress != 0 ? BTNS_EINPROGRESS : error;
+}
+
+int btns_latch_listen(btns_t *btns, int fd, const btns_latch_options_t *options, btns_latch_t **out)
+{
+	if (out != nullptr)
+	{
+		*out = nullptr;
+	}
+	return guard(
+		[&]
+		{
+			require(btns != nullptr && fd >= 0);
+			give_latch(btns, btns::client::latch_listen(*btns->connection, fd, btns::client::checked_options(options)),
+					   out);
+		});
+}
+
+int btns_latch_accepted(btns_t *btns, int fd, const btns_latch_options_t *options, btns_latch_t **out)
+{
+	if (out != nullptr)
+	{
+		*out = nullptr;
+	}
+	return guard(
+		[&]
+		{
+			require(btns != nullptr && fd >= 0);
+			give_latch(btns,
+					   btns::client::latch_accepted(*btns->connection, fd, btns::client::checked_options(options),
+													btns::client::OnFailure::keep),
+					   out);
+		});
+}
+
+int btns_latch_find(btns_t *btns, int fd, btns_latch_t **out)
+{
+	if (out != nullptr)
+	{
+		*out = nullptr;
+	}
+	return guard(
+		[&]
+		{
+			require(btns != nullptr && fd >= 0);
+			LatchFacts facts = btns->connection->latch_find(fd);
+			const uint32_t number = facts.number;
+			give_latch(btns, {number, std::move(facts), 0}, out);
+		});
+}
+
+void btns_latch_free(btns_latch_t *latch)
+{
+	delete latch;
+}
+
+int btns_latch_release(btns_latch_t *latch, int fd)
+{
+	return guard(
+		[&]
+		{
+			require(latch != nullptr && fd >= -1);
+			latch->connection->latch_release(latch->number, fd);
+			const std::lock_guard lock(latch->mutex);
+			latch->facts.info.state = BTNS_LATCH_CLOSED;
+			latch->facts.info.reason = BTNS_LATCH_REASON_RELEASED;
+		});
+}
+
+uint32_t btns_latch_number(const btns_latch_t *latch)
+{
+	return latch != nullptr ? latch->number : 0;
+}
+
+int btns_latch_inquire(btns_latch_t *latch, btns_latch_info_t *info)
+{
+	return guard(
+		[&]
+		{
+			require(latch != nullptr && info != nullptr && info->size >= latch_info_min);
+			give(inquire(*latch).info, info);
+		});
+}
+
+int btns_latch_channel(btns_latch_t *latch, btns_channel_t **out)
+{
+	if (out != nullptr)
+	{
+		*out = nullptr;
+	}
+	return guard(
+		[&]
+		{
+			require(latch != nullptr && out != nullptr);
+			std::optional<Facts> channel;
+			{
+				const std::lock_guard lock(latch->mutex);
+				channel = latch->facts.channel;
+			}
+			if (!channel)
+			{
+				channel = inquire(*latch).channel;
+			}
+			if (!channel)
+			{
+				throw Error{BTNS_EUNAVAILABLE};
+			}
+			*out = new btns_channel_t(std::move(*channel));
+		});
+}
+
+const char *btns_latch_reason(int reason)
+{
+	return reason >= 0 && static_cast<size_t>(reason) < reasons.size() ? reasons.at(static_cast<size_t>(reason))
+																	   : "unknown reason";
 }

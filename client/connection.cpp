@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "connection.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -21,6 +22,10 @@ namespace
 
 /** How often a daemon is asked again that does not take the connection now, milliseconds. */
 constexpr int connect_pause = 10;
+/** Events that wait for being taken; of births, of which there can be any number, the oldest go. */
+constexpr size_t queue_max = 4096;
+/** Numbers that are tried for a latch: one may be that of a latch of which nobody knows any more. */
+constexpr int number_tries = 4;
 
 sockaddr_un to_address(std::string_view path)
 {
@@ -70,6 +75,28 @@ void add_to_epoll(int epoll, int fd)
 	}
 }
 
+wire::Type answer_to(wire::Type request)
+{
+	switch (request)
+	{
+	case wire::Type::unwatch:
+	case wire::Type::latch_release:
+		return wire::Type::done;
+	case wire::Type::latch:
+	case wire::Type::latch_connected:
+	case wire::Type::latch_find:
+	case wire::Type::latch_inquire:
+		return wire::Type::latched;
+	default:
+		return wire::Type::channel;
+	}
+}
+
+bool is_of_latch(btns_event_type_t type)
+{
+	return type >= BTNS_EVENT_LATCH_BROKEN;
+}
+
 int milliseconds_until(Clock::time_point until)
 {
 	const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
@@ -85,12 +112,28 @@ bool is_over(int error)
 } // namespace
 
 Connection::Connection(const char *path)
-	: events_(checked(epoll_create1(EPOLL_CLOEXEC))), queued_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))),
-	  socket_(checked(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)))
+	: events_(checked(epoll_create1(EPOLL_CLOEXEC))), queued_(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)))
+{
+	connect(path);
+	add_to_epoll(events_.get(), queued_.get());
+	add_to_epoll(events_.get(), socket_.get());
+}
+
+Connection::Connection(const char *path, int from)
+{
+	connect(path);
+	if (const int moved = fcntl(socket_.get(), F_DUPFD_CLOEXEC, from); moved >= 0)
+	{
+		socket_ = Descriptor(moved);
+	}
+}
+
+void Connection::connect(const char *path)
 {
 	const sockaddr_un address = to_address(path != nullptr ? path : BTNS_DEFAULT_SOCKET);
+	socket_ = checked(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	const auto until = Clock::now() + patience;
-	while (connect(socket_.get(), reinterpret_cast<const sockaddr *>(&address), sizeof(address)) != 0)
+	while (::connect(socket_.get(), reinterpret_cast<const sockaddr *>(&address), sizeof(address)) != 0)
 	{
 		// EAGAIN: too many are about to connect, and there is nothing that could be polled
 		if ((errno != EAGAIN && errno != EINTR) || Clock::now() >= until)
@@ -99,8 +142,6 @@ Connection::Connection(const char *path)
 		}
 		poll(nullptr, 0, connect_pause);
 	}
-	add_to_epoll(events_.get(), queued_.get());
-	add_to_epoll(events_.get(), socket_.get());
 }
 
 Facts Connection::find(int fd)
@@ -142,6 +183,95 @@ void Connection::unwatch(uint32_t number)
 	}
 	forget(number);
 	ask(wire::Type::unwatch, number, -1);
+}
+
+LatchFacts Connection::latch(int fd, Attributes wants, uint32_t &number)
+{
+	const std::lock_guard lock(call_mutex_);
+	require_latches();
+	for (int left = number_tries;; left--)
+	{
+		const uint32_t id = new_number();
+		hear(id);
+		try
+		{
+			LatchFacts facts = ask_latch(wire::Type::latch, id, fd, wants);
+			number = id;
+			return facts;
+		}
+		catch (const Error &error)
+		{
+			hear_no_more(id);
+			if (error.code != BTNS_EINVAL || left <= 1)
+			{
+				throw;
+			}
+		}
+	}
+}
+
+LatchFacts Connection::latch_connected(uint32_t number, int fd)
+{
+	const std::lock_guard lock(call_mutex_);
+	return ask_latch(wire::Type::latch_connected, number, fd);
+}
+
+LatchFacts Connection::latch_find(int fd)
+{
+	const std::lock_guard lock(call_mutex_);
+	require_latches();
+	LatchFacts facts = ask_latch(wire::Type::latch_find, new_number(), fd);
+	if (facts.number == 0)
+	{
+		fail();
+	}
+	hear(facts.number);
+	return facts;
+}
+
+LatchFacts Connection::latch_inquire(uint32_t number)
+{
+	const std::lock_guard lock(call_mutex_);
+	return ask_latch(wire::Type::latch_inquire, number, -1);
+}
+
+void Connection::latch_release(uint32_t number, int fd)
+{
+	const std::lock_guard lock(call_mutex_);
+	forget_events([number](const Event &event) { return event.latch == number; });
+	ask(wire::Type::latch_release, number, fd);
+}
+
+void Connection::hear(uint32_t latch)
+{
+	const std::lock_guard lock(queue_mutex_);
+	latches_[latch]++;
+}
+
+void Connection::hear_no_more(uint32_t latch) noexcept
+{
+	{
+		const std::lock_guard lock(queue_mutex_);
+		const auto found = latches_.find(latch);
+		if (found == latches_.end() || --found->second > 0)
+		{
+			return;
+		}
+		latches_.erase(found);
+	}
+	forget_events([latch](const Event &event) { return event.latch == latch; });
+}
+
+void Connection::check_latches()
+{
+	const std::lock_guard lock(call_mutex_);
+	require_latches();
+}
+
+void Connection::close()
+{
+	const std::lock_guard lock(call_mutex_);
+	socket_.reset();
 }
 
 std::optional<Event> Connection::next_event()
@@ -186,14 +316,14 @@ std::optional<Event> Connection::next_event()
 }
 
 /** Send a request and wait for its answer. */
-Answer Connection::ask(wire::Type type, uint32_t id, int fd)
+Answer Connection::ask(wire::Type type, uint32_t id, int fd, Attributes attributes)
 {
 	if (!socket_)
 	{
 		throw Error{BTNS_EDAEMON};
 	}
 	const auto until = Clock::now() + patience;
-	send(type, id, fd, until);
+	send(type, id, fd, attributes, until);
 	Answer answer = receive(type, id, until);
 	if (answer.type == wire::Type::error)
 	{
@@ -202,9 +332,40 @@ Answer Connection::ask(wire::Type type, uint32_t id, int fd)
 	return answer;
 }
 
-void Connection::send(wire::Type type, uint32_t id, int fd, Clock::time_point until)
+LatchFacts Connection::ask_latch(wire::Type type, uint32_t id, int fd, Attributes attributes)
 {
-	std::array<uint8_t, wire::header_len> octets{wire::version,
+	return std::move(*ask(type, id, fd, attributes).latch);
+}
+
+/**
+ * Daemons of before there were latches answer such requests with BTNS_EINVAL, but one that is longer than theirs ends
+ * the connection. So ask for a latch that is not there first, once.
+ */
+void Connection::require_latches()
+{
+	if (has_latches_)
+	{
+		return;
+	}
+	try
+	{
+		ask(wire::Type::latch_inquire, new_number(), -1);
+	}
+	catch (const Error &error)
+	{
+		if (error.code != BTNS_EUNAVAILABLE)
+		{
+			throw Error{error.code == BTNS_EINVAL ? BTNS_ENOTSUP : error.code};
+		}
+		has_latches_ = true;
+		return;
+	}
+	fail();
+}
+
+void Connection::send(wire::Type type, uint32_t id, int fd, Attributes attributes, Clock::time_point until)
+{
+	std::array<uint8_t, wire::header_len> header{wire::version,
 												 static_cast<uint8_t>(type),
 												 0,
 												 0,
@@ -212,7 +373,13 @@ void Connection::send(wire::Type type, uint32_t id, int fd, Clock::time_point un
 												 static_cast<uint8_t>(id >> 16),
 												 static_cast<uint8_t>(id >> 8),
 												 static_cast<uint8_t>(id)};
-	iovec data{octets.data(), octets.size()};
+	std::array<uint8_t, wire::request_max> octets; // NOLINT(*-member-init): as much of it as is sent
+	if (attributes.size() > octets.size() - header.size())
+	{
+		throw Error{BTNS_EINVAL};
+	}
+	const auto end = std::ranges::copy(attributes, std::ranges::copy(header, octets.begin()).out).out;
+	iovec data{octets.data(), static_cast<size_t>(end - octets.begin())};
 	alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(sizeof(int))> space{};
 	msghdr message{};
 	message.msg_iov = &data;
@@ -254,7 +421,7 @@ void Connection::send(wire::Type type, uint32_t id, int fd, Clock::time_point un
 
 Answer Connection::receive(wire::Type type, uint32_t id, Clock::time_point until)
 {
-	const wire::Type expected = type == wire::Type::unwatch ? wire::Type::done : wire::Type::channel;
+	const wire::Type expected = answer_to(type);
 	while (true)
 	{
 		std::optional<Answer> answer = read();
@@ -304,16 +471,40 @@ std::optional<Answer> Connection::read()
 	return answer;
 }
 
-/** Queue an event, instead of an earlier one that says the same of this watch. */
-void Connection::keep(const Answer &event)
+/** Queue an event, instead of an earlier one that says the same. */
+void Connection::keep(const Answer &answer)
 {
+	Event event;
+	event.type = answer.event;
+	event.reason = answer.reason;
 	const std::lock_guard lock(queue_mutex_);
-	if (!watches_.contains(event.id))
+	if (is_of_latch(answer.event))
+	{
+		event.latch = answer.id;
+		event.born = answer.event == BTNS_EVENT_LATCH_BORN ? answer.born : 0;
+	}
+	else
+	{
+		event.watch = answer.id;
+	}
+	if (event.latch != 0 ? !latches_.contains(event.latch) : !watches_.contains(event.watch))
 	{
 		return;
 	}
-	std::erase_if(queue_, [&](const Event &old) { return old.watch == event.id && old.type == event.event; });
-	queue_.push_back({event.id, event.event});
+	std::erase_if(queue_,
+				  [&](const Event &old) {
+					  return old.watch == event.watch && old.latch == event.latch && old.type == event.type &&
+							 old.born == event.born;
+				  });
+	if (queue_.size() >= queue_max)
+	{
+		const auto birth = std::ranges::find(queue_, BTNS_EVENT_LATCH_BORN, &Event::type);
+		if (birth != queue_.end())
+		{
+			queue_.erase(birth);
+		}
+	}
+	queue_.push_back(event);
 	eventfd_write(queued_.get(), 1);
 }
 
@@ -323,7 +514,7 @@ void Connection::fail(btns_error_t why)
 	socket_.reset();
 	{
 		const std::lock_guard lock(queue_mutex_);
-		queue_.push_back({0, BTNS_EVENT_CLOSED});
+		queue_.emplace_back();
 		watches_.clear();
 		eventfd_write(queued_.get(), 1);
 	}
@@ -342,22 +533,31 @@ void Connection::wait(short what, Clock::time_point until)
 	}
 }
 
-/** One that no watch has. */
+/** One that no watch has, and no latch that is heard of. */
 uint32_t Connection::new_number()
 {
 	const std::lock_guard lock(queue_mutex_);
 	do
 	{
-		last_++;
-	} while (last_ == 0 || watches_.contains(last_));
+		last_ = (last_ + 1) & ~wire::daemons_number;
+	} while (last_ == 0 || watches_.contains(last_) || latches_.contains(last_));
 	return last_;
 }
 
 void Connection::forget(uint32_t watch)
 {
+	{
+		const std::lock_guard lock(queue_mutex_);
+		watches_.erase(watch);
+	}
+	forget_events([watch](const Event &event) { return event.watch == watch; });
+}
+
+template <typename Which>
+void Connection::forget_events(Which which)
+{
 	const std::lock_guard lock(queue_mutex_);
-	watches_.erase(watch);
-	std::erase_if(queue_, [&](const Event &event) { return event.watch == watch; });
+	std::erase_if(queue_, which);
 	if (queue_.empty())
 	{
 		eventfd_t count = 0;

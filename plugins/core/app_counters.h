@@ -16,6 +16,7 @@ struct AppCounters
 	/** now */
 	std::atomic<uint64_t> clients = 0;
 	std::atomic<uint64_t> watches = 0;
+	std::atomic<uint64_t> latches = 0;
 	/** since the plugin was loaded */
 	std::atomic<uint64_t> requests = 0;
 	/** clients that were turned away or dropped */

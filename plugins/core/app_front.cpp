@@ -106,6 +106,20 @@ struct AppFront::Received
 	bool more = false;
 
 	void receive(int socket);
+	/** BTNS_OK if there is one and nothing else */
+	[[nodiscard]] btns_error_t one_descriptor() const
+	{
+		if (count == 0 && more)
+		{
+			return BTNS_EBUSY;
+		}
+		return count == 1 && !more ? BTNS_OK : BTNS_EINVAL;
+	}
+	/** the same, or none */
+	[[nodiscard]] btns_error_t at_most_one_descriptor() const
+	{
+		return count == 0 && !more ? BTNS_OK : one_descriptor();
+	}
 };
 
 void AppFront::Received::receive(int socket)
@@ -165,6 +179,7 @@ AppFront::~AppFront()
 void AppFront::run()
 {
 	now_ = app_now();
+	adopt_orphans();
 	while (!control_->stop)
 	{
 		wait();
@@ -179,6 +194,10 @@ void AppFront::run()
 		if (watch_count_ > 0 && now_ >= look_at_)
 		{
 			look();
+		}
+		if (latch_count_ > 0 && now_ >= alerts_at_)
+		{
+			look_for_alerts();
 		}
 	}
 }
@@ -203,6 +222,10 @@ int AppFront::timeout() const
 	if (watch_count_ > 0)
 	{
 		consider(look_at_);
+	}
+	if (latch_count_ > 0)
+	{
+		consider(alerts_at_);
 	}
 	return static_cast<int>(std::min<int64_t>(next, 60000));
 }
@@ -302,6 +325,7 @@ void AppFront::admit(Descriptor socket)
 	Client &client = clients_[number];
 	client.number = number;
 	client.user = peer.uid;
+	client.owner = shared_->next_owner++;
 	client.socket = std::move(mine);
 	users_[peer.uid].clients++;
 	shared_->counters->clients++;
@@ -309,7 +333,7 @@ void AppFront::admit(Descriptor socket)
 	{
 		{
 			const std::lock_guard lock(shared_->mutex);
-			control_->clients.insert(client.socket.get());
+			control_->clients.emplace(client.socket.get(), AppClientName{client.user, client.owner});
 		}
 		btns::control(epoll_.get(), EPOLL_CTL_ADD, client.socket.get(), EPOLLIN, number);
 	}
@@ -346,12 +370,20 @@ void AppFront::drop(uint64_t number, const char *why)
 	user.watches -= watches;
 	watch_count_ -= watches;
 	shared_->counters->watches -= watches;
+	const auto latches = static_cast<unsigned>(client.latches.size());
+	user.latches -= latches;
+	latch_count_ -= latches;
+	shared_->counters->latches -= latches;
 	shared_->counters->clients--;
 	{
 		const std::lock_guard lock(shared_->mutex);
 		control_->clients.erase(client.socket.get());
 	}
 	const Work work(*control_, client.user);
+	if (client.is_owner)
+	{
+		close_latches(client.owner);
+	}
 	clients_.erase(found);
 }
 
@@ -384,7 +416,7 @@ void AppFront::serve(uint64_t number, uint32_t events)
 void AppFront::arm(const Client &client)
 {
 	const uint32_t in = client.pending.empty() && client.resume_at == 0 ? EPOLLIN : 0U;
-	const uint32_t events = in | (client.unread_since != 0 ? EPOLLOUT : 0U);
+	const uint32_t events = in | (client.unread_since != 0 || !client.alert.empty() ? EPOLLOUT : 0U);
 	btns::control(epoll_.get(), EPOLL_CTL_MOD, client.socket.get(), events, client.number);
 }
 
@@ -447,17 +479,19 @@ AppMessage AppFront::answer(Client &client, const AppRequest &request, const Rec
 		{
 		case wire::Type::find:
 		case wire::Type::watch:
-			if (received.count == 0 && received.more)
+			if (const btns_error_t error = received.one_descriptor(); error != BTNS_OK)
 			{
-				return app_error_message(request.id, BTNS_EBUSY);
-			}
-			if (received.count != 1 || received.more)
-			{
-				return app_error_message(request.id, BTNS_EINVAL);
+				return app_error_message(request.id, error);
 			}
 			return find(client, request, received.descriptor.get());
 		case wire::Type::unwatch:
 			return unwatch(client, request.id);
+		case wire::Type::latch:
+		case wire::Type::latch_connected:
+		case wire::Type::latch_find:
+		case wire::Type::latch_inquire:
+		case wire::Type::latch_release:
+			return serve_latch(client, request, received);
 		default:
 			return app_error_message(request.id, BTNS_EINVAL);
 		}
@@ -519,6 +553,191 @@ AppMessage AppFront::unwatch(Client &client, uint32_t id)
 	return app_done_message(id);
 }
 
+AppMessage AppFront::serve_latch(Client &client, const AppRequest &request, const Received &received)
+{
+	const auto type = static_cast<wire::Type>(request.type);
+	const bool needs_socket = type != wire::Type::latch_inquire && type != wire::Type::latch_release;
+	const btns_error_t error = needs_socket ? received.one_descriptor() : received.at_most_one_descriptor();
+	if (error != BTNS_OK)
+	{
+		return app_error_message(request.id, error);
+	}
+	const std::shared_ptr<LatchService> service = shared_->latches.get();
+	if (!service)
+	{
+		return app_error_message(request.id, BTNS_ENOTSUP);
+	}
+	const int socket = received.descriptor.get();
+	switch (type)
+	{
+	case wire::Type::latch:
+		return latch(*service, client, request, socket);
+	case wire::Type::latch_find:
+		return find_latch(*service, client, request.id, socket);
+	default:
+		return latch_named(*service, client, request, socket);
+	}
+}
+
+/** May a client have one more latch? */
+bool AppFront::may_latch(const Client &client)
+{
+	return client.latches.size() < limits_.latches_per_client &&
+		   users_[client.user].latches < limits_.latches_per_user && latch_count_ < limits_.latches;
+}
+
+AppMessage AppFront::latch(LatchService &service, Client &client, const AppRequest &request, int socket)
+{
+	if (request.error != BTNS_OK)
+	{
+		return app_error_message(request.id, request.error);
+	}
+	if ((request.id & wire::daemons_number) != 0 || client.latches.contains(request.id))
+	{
+		return app_error_message(request.id, BTNS_EINVAL);
+	}
+	if (!may_latch(client))
+	{
+		return app_error_message(request.id, BTNS_EBUSY);
+	}
+	client.is_owner = true;
+	const LatchAnswer answer = service.latch(client.owner, socket, request.destination, request.latch);
+	if (answer.outcome != LatchOutcome::made)
+	{
+		return app_error_message(request.id, to_error(answer.outcome));
+	}
+	try
+	{
+		add_latch(client, request.id, answer.id);
+		return app_latched_message(request.id, answer, 0);
+	}
+	catch (const std::exception &)
+	{
+		// none that the client does not know of
+		forget_latch(client, request.id);
+		service.release(client.owner, answer.id, socket);
+		throw;
+	}
+}
+
+/** A request about a latch that the client has named. */
+AppMessage AppFront::latch_named(LatchService &service, Client &client, const AppRequest &request, int socket)
+{
+	const auto found = client.latches.find(request.id);
+	if (found == client.latches.end())
+	{
+		return app_error_message(request.id, BTNS_EUNAVAILABLE);
+	}
+	if (request.type == static_cast<uint8_t>(wire::Type::latch_release))
+	{
+		return release(service, client, request.id, socket);
+	}
+	const bool inquires = request.type == static_cast<uint8_t>(wire::Type::latch_inquire);
+	const LatchAnswer answer = inquires ? service.inquire(client.owner, found->second)
+										: service.connected(client.owner, found->second, socket);
+	return answer.outcome == LatchOutcome::made ? app_latched_message(request.id, answer, 0)
+												: app_error_message(request.id, to_error(answer.outcome));
+}
+
+AppMessage AppFront::find_latch(LatchService &service, Client &client, uint32_t id, int socket)
+{
+	const LatchAnswer answer = service.find(client.owner, socket);
+	if (answer.outcome != LatchOutcome::made)
+	{
+		return app_error_message(id, to_error(answer.outcome));
+	}
+	const uint32_t number = number_of(client, answer.id);
+	return number != 0 ? app_latched_message(id, answer, number) : app_error_message(id, BTNS_EBUSY);
+}
+
+AppMessage AppFront::release(LatchService &service, Client &client, uint32_t id, int socket)
+{
+	const LatchAnswer answer = service.release(client.owner, client.latches.at(id), socket);
+	// one that has gone by itself is released, too
+	if (answer.outcome != LatchOutcome::made && answer.outcome != LatchOutcome::no_such)
+	{
+		return app_error_message(id, to_error(answer.outcome));
+	}
+	forget_latch(client, id);
+	return app_done_message(id);
+}
+
+void AppFront::add_latch(Client &client, uint32_t number, LatchId id)
+{
+	client.latches.emplace(number, id);
+	users_[client.user].latches++;
+	latch_count_++;
+	shared_->counters->latches++;
+	client.numbers.insert_or_assign(id, number);
+}
+
+/** Does nothing if there is no such latch. */
+void AppFront::forget_latch(Client &client, uint32_t number)
+{
+	const auto found = client.latches.find(number);
+	if (found == client.latches.end())
+	{
+		return;
+	}
+	client.numbers.erase(found->second);
+	client.latches.erase(found);
+	users_[client.user].latches--;
+	latch_count_--;
+	shared_->counters->latches--;
+}
+
+/** The number of a latch that the client has, and gets one if it has none yet; 0 if it has too many. */
+uint32_t AppFront::number_of(Client &client, LatchId id)
+{
+	if (const auto found = client.numbers.find(id); found != client.numbers.end())
+	{
+		return found->second;
+	}
+	if (!may_latch(client))
+	{
+		return 0;
+	}
+	uint32_t number = 0;
+	do
+	{
+		number = wire::daemons_number | ++client.last_born;
+	} while (client.latches.contains(number));
+	add_latch(client, number, id);
+	return number;
+}
+
+/** The connections of an owner that has gone are reset. */
+void AppFront::close_latches(LatchOwner owner)
+{
+	const std::shared_ptr<LatchService> service = shared_->latches.get();
+	try
+	{
+		if (service)
+		{
+			service->owner_gone(owner);
+		}
+	}
+	catch (const std::exception &error)
+	{
+		shared_->lines.add({"cannot close the latches of a client that has gone: ", error.what()});
+	}
+}
+
+/** Clients have gone with a thread that is stuck. */
+void AppFront::adopt_orphans()
+{
+	std::vector<AppClientName> orphans;
+	{
+		const std::lock_guard lock(shared_->mutex);
+		orphans.swap(shared_->orphans);
+	}
+	for (const AppClientName &orphan : orphans)
+	{
+		const Work work(*control_, orphan.user);
+		close_latches(orphan.owner);
+	}
+}
+
 /** Send an answer, or keep it until the client has read what came before; meanwhile it is asked nothing. */
 bool AppFront::send(Client &client, AppMessage message)
 {
@@ -550,6 +769,23 @@ bool AppFront::has_room(Client &client)
 	if (!client.pending.empty() && !send(client, std::exchange(client.pending, {})))
 	{
 		return false;
+	}
+	if (client.unread_since == 0 && !client.alert.empty())
+	{
+		if (try_send(client.socket.get(), client.alert))
+		{
+			client.alert.clear();
+		}
+		else if (!is_full(errno))
+		{
+			return false;
+		}
+	}
+	if (client.is_owner)
+	{
+		// there may be more for it
+		heard_.reset();
+		alerts_at_ = now_;
 	}
 	arm(client);
 	return true;
@@ -673,6 +909,103 @@ bool AppFront::look_at(Client &client, uint32_t id, Watch &watch)
 		again_ = true;
 	}
 	return true;
+}
+
+/** Tell clients what has become of their latches, as many as it is their turn. */
+void AppFront::look_for_alerts()
+{
+	alerts_at_ = now_ + limits_.alert_interval;
+	const std::shared_ptr<LatchService> service = shared_->latches.get();
+	if (!service)
+	{
+		return;
+	}
+	if (alert_cursor_ == 0)
+	{
+		const uint64_t alerts = service->alerts();
+		if (heard_ == alerts)
+		{
+			return;
+		}
+		heard_ = alerts;
+	}
+	unsigned left = limits_.alerts;
+	std::vector<uint64_t> gone;
+	auto next = clients_.lower_bound(alert_cursor_);
+	for (; next != clients_.end() && left > 0; ++next)
+	{
+		if (next->second.is_owner && !tell(*service, next->second, left))
+		{
+			gone.push_back(next->first);
+		}
+	}
+	alert_cursor_ = 0;
+	if (left == 0)
+	{
+		// it may have more
+		alert_cursor_ = std::prev(next)->first;
+		alerts_at_ = now_ + limits_.look_pause;
+	}
+	for (const uint64_t number : gone)
+	{
+		drop(number, nullptr);
+	}
+}
+
+/** Tell a client its alerts, until it has no room. @return	FALSE if it has to go: it would not hear of one */
+bool AppFront::tell(LatchService &service, Client &client, unsigned &left)
+{
+	const Work work(*control_, client.user);
+	try
+	{
+		while (left > 0 && client.unread_since == 0 && client.alert.empty())
+		{
+			const auto alert = service.take_alert(client.owner);
+			if (!alert)
+			{
+				return true;
+			}
+			left--;
+			AppMessage message = alert_message(service, client, *alert);
+			if (message.empty() || try_send(client.socket.get(), message))
+			{
+				continue;
+			}
+			if (!is_full(errno))
+			{
+				return false;
+			}
+			client.alert = std::move(message);
+			arm(client);
+		}
+	}
+	catch (const std::exception &)
+	{
+		return false;
+	}
+	return true;
+}
+
+/** Empty if there is nothing to be told. */
+AppMessage AppFront::alert_message(LatchService &service, Client &client, const LatchAlert &alert)
+{
+	const auto found = client.numbers.find(alert.latch);
+	if (found == client.numbers.end())
+	{
+		return {};
+	}
+	const uint32_t number = found->second;
+	const auto event = alert_event(alert);
+	uint32_t born = 0;
+	if (event == BTNS_EVENT_LATCH_BORN && service.inquire(client.owner, alert.born).outcome == LatchOutcome::made)
+	{
+		born = number_of(client, alert.born);
+	}
+	if (alert.born == 0 && alert.state == LatchState::closed)
+	{
+		forget_latch(client, number);
+	}
+	return event ? app_alert_message(number, *event, alert.reason, born) : AppMessage{};
 }
 
 } // namespace btns

@@ -33,7 +33,7 @@ struct AppFrontControl
 	/** for whom */
 	std::atomic<uid_t> user = 0;
 	/** for the following, and of AppShared::changed: AppShared::mutex */
-	std::set<int> clients;
+	std::map<int, AppClientName> clients;
 	/** it was left behind, and with it who was served */
 	std::optional<uid_t> left_behind;
 	bool ended = false;
@@ -65,6 +65,7 @@ private:
 	{
 		unsigned clients = 0;
 		unsigned watches = 0;
+		unsigned latches = 0;
 		TokenBucket requests;
 	};
 
@@ -75,6 +76,16 @@ private:
 		uid_t user = 0;
 		TokenBucket requests;
 		std::map<uint32_t, Watch> watches;
+		/** who this is to the LatchService */
+		LatchOwner owner = 0;
+		/** it may have had latches */
+		bool is_owner = false;
+		/** latches by the client's numbers, and the numbers by latches */
+		std::map<uint32_t, LatchId> latches;
+		std::map<LatchId, uint32_t> numbers;
+		uint32_t last_born = 0;
+		/** an alert that the client has no room for: no more is taken meanwhile, and it need not hurry */
+		AppMessage alert;
 		/** an answer that the client has no room for */
 		AppMessage pending;
 		/** since when it has had no room, 0 for not at all */
@@ -103,6 +114,17 @@ private:
 	AppMessage answer(Client &client, const AppRequest &request, const Received &received);
 	AppMessage find(Client &client, const AppRequest &request, int socket);
 	AppMessage unwatch(Client &client, uint32_t id);
+	AppMessage serve_latch(Client &client, const AppRequest &request, const Received &received);
+	AppMessage latch(LatchService &service, Client &client, const AppRequest &request, int socket);
+	AppMessage latch_named(LatchService &service, Client &client, const AppRequest &request, int socket);
+	AppMessage find_latch(LatchService &service, Client &client, uint32_t id, int socket);
+	AppMessage release(LatchService &service, Client &client, uint32_t id, int socket);
+	[[nodiscard]] bool may_latch(const Client &client);
+	void add_latch(Client &client, uint32_t number, LatchId id);
+	void forget_latch(Client &client, uint32_t number);
+	uint32_t number_of(Client &client, LatchId id);
+	void close_latches(LatchOwner owner);
+	void adopt_orphans();
 	bool send(Client &client, AppMessage message);
 	bool has_no_room(Client &client);
 	bool has_room(Client &client);
@@ -113,6 +135,9 @@ private:
 	void look();
 	Client *next_watching();
 	bool look_at(Client &client, uint32_t id, Watch &watch);
+	void look_for_alerts();
+	bool tell(LatchService &service, Client &client, unsigned &left);
+	AppMessage alert_message(LatchService &service, Client &client, const LatchAlert &alert);
 	[[nodiscard]] int timeout() const;
 	[[nodiscard]] bool may_ask(Client &client);
 	void listen(bool on, int64_t again_at = 0);
@@ -139,6 +164,13 @@ private:
 	std::optional<WatchCursor> cursor_;
 	/** something could not be told, so look again */
 	bool again_ = false;
+	unsigned latch_count_ = 0;
+	/** when look_for_alerts() is due */
+	int64_t alerts_at_ = 0;
+	/** alerts that there had been at the last look; nothing if it has to be looked in any case */
+	std::optional<uint64_t> heard_;
+	/** the client at which the look goes on, 0 if none is under way */
+	uint64_t alert_cursor_ = 0;
 };
 
 } // namespace btns

@@ -160,6 +160,7 @@ void AppServer::stop()
 	}
 	supervisor_.join();
 	shared_->source.remove();
+	shared_->latches.set(nullptr);
 	shared_->lines.end();
 }
 
@@ -296,6 +297,17 @@ bool AppServer::is_stuck()
 	return same_work_ >= shared_->limits.checks;
 }
 
+/** The next thread closes a client's latches. Without memory for that it is done when the stuck one comes back. */
+void AppServer::add_orphan(const AppClientName &client) noexcept
+{
+	try
+	{
+		shared_->orphans.push_back(client);
+	}
+	catch (const std::bad_alloc &)
+	{}
+}
+
 /** Somebody else serves, and the clients that hang on it begin anew. */
 void AppServer::leave_behind()
 {
@@ -305,9 +317,14 @@ void AppServer::leave_behind()
 	{
 		control_->left_behind = user;
 	}
-	for (const int client : control_->clients)
+	for (const auto &[socket, client] : control_->clients)
 	{
-		shutdown(client, SHUT_RDWR);
+		shutdown(socket, SHUT_RDWR);
+		// what this user has may make the next one stuck as well: that is left to the thread that is
+		if (client.user != user)
+		{
+			add_orphan(client);
+		}
 	}
 	stuck_.push_back(std::move(control_));
 	front_.detach();

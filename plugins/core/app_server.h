@@ -42,6 +42,11 @@ public:
 	AppServer(AppServer &&) = delete;
 	AppServer &operator=(AppServer &&) = delete;
 
+	/**
+	 * From now on clients are served latches by this, or none if it is NULL. It lives until every call has come back,
+	 * which may be never: so does its code, which has to stay loaded.
+	 */
+	void set_latches(std::shared_ptr<LatchService> latches) { shared_->latches.set(std::move(latches)); }
 	/** End all service; the source is not asked any more. Nobody waits for a line any more. */
 	void stop();
 	/** Change who may connect. FALSE if that is not possible; a line says why. */
@@ -58,6 +63,7 @@ private:
 	void start_front();
 	bool is_stuck();
 	void leave_behind();
+	void add_orphan(const AppClientName &client) noexcept;
 
 	std::shared_ptr<AppShared> shared_;
 	// for AppShared::mutex

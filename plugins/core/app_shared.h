@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <initializer_list>
@@ -18,11 +19,13 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "app_counters.h"
 #include "app_flow.h"
 #include "channel.h"
 #include "descriptor.h"
+#include "latch_service.h"
 
 namespace btns
 {
@@ -35,6 +38,9 @@ struct AppLimits
 	unsigned watches = 8192;
 	unsigned watches_per_user = 2048;
 	unsigned watches_per_client = 1024;
+	unsigned latches = 16384;
+	unsigned latches_per_user = 12288;
+	unsigned latches_per_client = 4096;
 	/** per second, and as many at once; those beyond wait */
 	unsigned requests_per_client = 5000;
 	unsigned requests_per_user = 10000;
@@ -46,6 +52,10 @@ struct AppLimits
 	/** watches that are looked at before clients are served again, and the pause after that */
 	unsigned looks = 64;
 	int64_t look_pause = 5;
+	/** between two looks whether there are alerts, while there are latches; and alerts that are told before clients are
+	 * served again */
+	int64_t alert_interval = 20;
+	unsigned alerts = 256;
 	/** how long accepting rests when there are no descriptors */
 	int64_t no_descriptors_pause = 1000;
 	/** how often somebody sees whether the thread that serves is stuck, and how often it has to be */
@@ -111,6 +121,39 @@ private:
 	const ChannelSource *source_;
 };
 
+/**
+ * The LatchService, as long as there is one. A call into it may never return, so nobody waits for those that are under
+ * way: it lives until the last one has come back. Thread-safe.
+ */
+class AppLatches
+{
+public:
+	[[nodiscard]] std::shared_ptr<LatchService> get() const
+	{
+		const std::lock_guard lock(mutex_);
+		return service_;
+	}
+	void set(std::shared_ptr<LatchService> service)
+	{
+		{
+			const std::lock_guard lock(mutex_);
+			service_.swap(service);
+		}
+		// if it ends, then not under the lock
+	}
+
+private:
+	mutable std::mutex mutex_;
+	std::shared_ptr<LatchService> service_;
+};
+
+/** A client, for whoever has to do with it after its thread is stuck. */
+struct AppClientName
+{
+	uid_t user = 0;
+	LatchOwner owner = 0;
+};
+
 /** Outlives every thread that has it. */
 struct AppShared
 {
@@ -120,6 +163,7 @@ struct AppShared
 
 	const AppLimits limits;
 	AppSource source;
+	AppLatches latches;
 	AppLines lines;
 	AppBarred barred;
 	const std::shared_ptr<AppCounters> counters;
@@ -129,6 +173,10 @@ struct AppShared
 	/** for whoever waits for a thread to come or to end */
 	std::mutex mutex;
 	std::condition_variable changed;
+	/** clients that have gone with a stuck thread, whose latches nobody has closed yet; for mutex */
+	std::vector<AppClientName> orphans;
+	/** never the same */
+	std::atomic<LatchOwner> next_owner = 1;
 };
 
 /** Milliseconds of a monotonic clock. */

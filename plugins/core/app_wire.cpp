@@ -2,6 +2,7 @@
 #include "app_wire.h"
 
 #include <algorithm>
+#include <bitset>
 #include <string_view>
 
 namespace btns
@@ -121,6 +122,169 @@ void add_channel(Writer &writer, const Channel &channel)
 	writer.add_binding(Tag::unique_binding, Tag::unique_reason, channel.unique);
 }
 
+btns_latch_state_t to_public(LatchState state)
+{
+	switch (state)
+	{
+	case LatchState::listener:
+		return BTNS_LATCH_LISTENER;
+	case LatchState::larval:
+		return BTNS_LATCH_LARVAL;
+	case LatchState::established:
+		return BTNS_LATCH_ESTABLISHED;
+	case LatchState::broken:
+		return BTNS_LATCH_BROKEN;
+	case LatchState::closed:
+		break;
+	}
+	return BTNS_LATCH_CLOSED;
+}
+
+btns_latch_reason_t to_public(LatchReason reason)
+{
+	switch (reason)
+	{
+	case LatchReason::none:
+		break;
+	case LatchReason::conflict:
+		return BTNS_LATCH_REASON_CONFLICT;
+	case LatchReason::peer_dead:
+		return BTNS_LATCH_REASON_PEER_DEAD;
+	case LatchReason::cleared:
+		return BTNS_LATCH_REASON_CLEARED;
+	case LatchReason::released:
+		return BTNS_LATCH_REASON_RELEASED;
+	case LatchReason::socket_gone:
+		return BTNS_LATCH_REASON_SOCKET_GONE;
+	case LatchReason::administrator:
+		return BTNS_LATCH_REASON_ADMINISTRATOR;
+	case LatchReason::not_established:
+		return BTNS_LATCH_REASON_NOT_ESTABLISHED;
+	case LatchReason::shutdown:
+		return BTNS_LATCH_REASON_SHUTDOWN;
+	}
+	return BTNS_LATCH_REASON_NONE;
+}
+
+void add_wants(Writer &writer, const LatchRequest &request)
+{
+	using wire::Tag;
+	writer.add(Tag::want_flags, (request.confidentiality ? 1U : 0U) | (request.narrow ? 2U : 0U), 1);
+	writer.add(Tag::want_auth, request.auth == LatchAuth::authenticated ? BTNS_LATCH_AUTHENTICATED : BTNS_LATCH_ANY, 1);
+	writer.add(Tag::want_disposition,
+			   request.disposition == LatchDisposition::wait ? BTNS_LATCH_WAIT : BTNS_LATCH_RESET, 1);
+	writer.add(Tag::want_mode, request.mode, 1);
+	if (request.peer_key)
+	{
+		writer.add(Tag::want_peer_key, *request.peer_key);
+	}
+	writer.add(Tag::want_timeout, request.timeout, 4);
+}
+
+/** One side of a latch, unless nothing is known of it. A port at any address has that of IPv6. */
+void add_side(Writer &writer, wire::Tag tag, const Address &address, uint16_t port)
+{
+	if (address.family != 0 || port != 0)
+	{
+		writer.add_address(tag, address.family != 0 ? address : Address{6, 0}, port);
+	}
+}
+
+/** A destination that somebody could be at. */
+std::optional<Endpoint> destination_of(Bytes value)
+{
+	Cursor cursor(value);
+	const auto port = cursor.number(2);
+	btns_addr_t octets{};
+	const Bytes rest = cursor.rest();
+	if (!port || *port == 0 || (rest.size() != 4 && rest.size() != 16))
+	{
+		return std::nullopt;
+	}
+	octets.family = rest.size() == 4 ? 4 : 6;
+	std::ranges::copy(rest, octets.bytes);
+	const auto address = to_address(octets);
+	if (!address || address->value == 0)
+	{
+		return std::nullopt;
+	}
+	return Endpoint{*address, static_cast<uint16_t>(*port), false};
+}
+
+/** Take a number that is at most `last`; values beyond are those of later versions. */
+template <typename Use>
+btns_error_t take_number(Bytes value, uint32_t last, Use &&use)
+{
+	const auto number = value.size() == 1 ? Cursor(value).number(1) : std::nullopt;
+	if (!number || *number > last)
+	{
+		return number ? BTNS_ENOTSUP : BTNS_EINVAL;
+	}
+	use(static_cast<uint32_t>(*number));
+	return BTNS_OK;
+}
+
+btns_error_t take_timeout(Bytes value, uint32_t &timeout)
+{
+	const auto number = value.size() == 4 ? Cursor(value).number(4) : std::nullopt;
+	if (!number || *number > wire::timeout_max)
+	{
+		return BTNS_EINVAL;
+	}
+	timeout = static_cast<uint32_t>(*number);
+	return BTNS_OK;
+}
+
+btns_error_t take_key(Bytes value, std::optional<Fingerprint> &key)
+{
+	Fingerprint taken{};
+	if (value.size() != taken.size())
+	{
+		return BTNS_EINVAL;
+	}
+	std::ranges::copy(value, taken.begin());
+	key = taken;
+	return BTNS_OK;
+}
+
+/** Take one attribute of a request for a latch: what is not understood is not passed over. */
+btns_error_t take_want(wire::Tag tag, Bytes value, AppRequest &request)
+{
+	using wire::Tag;
+	LatchRequest &latch = request.latch;
+	switch (tag)
+	{
+	case Tag::want_flags:
+		return take_number(value, 3,
+						   [&](uint32_t flags)
+						   {
+							   latch.confidentiality = (flags & 1) != 0;
+							   latch.narrow = (flags & 2) != 0;
+						   });
+	case Tag::want_auth:
+		return take_number(value, BTNS_LATCH_AUTHENTICATED,
+						   [&](uint32_t auth)
+						   { latch.auth = auth == BTNS_LATCH_ANY ? LatchAuth::any : LatchAuth::authenticated; });
+	case Tag::want_disposition:
+		return take_number(value, BTNS_LATCH_WAIT,
+						   [&](uint32_t disposition) {
+							   latch.disposition =
+								   disposition == BTNS_LATCH_WAIT ? LatchDisposition::wait : LatchDisposition::reset;
+						   });
+	case Tag::want_mode:
+		return take_number(value, BTNS_MODE_BEET, [&](uint32_t mode) { latch.mode = static_cast<btns_mode_t>(mode); });
+	case Tag::want_peer_key:
+		return take_key(value, latch.peer_key);
+	case Tag::want_timeout:
+		return take_timeout(value, latch.timeout);
+	case Tag::destination:
+		request.destination = destination_of(value);
+		return request.destination ? BTNS_OK : BTNS_EINVAL;
+	default:
+		return BTNS_ENOTSUP;
+	}
+}
+
 /** Octets of the UTF-8 character (RFC 3629) that a text begins with, 0 if there is none or it is a control character.
  */
 size_t character(std::string_view text)
@@ -164,16 +328,37 @@ std::optional<AppRequest> parse_app_request(Bytes message)
 	{
 		return std::nullopt;
 	}
+	AppRequest request;
+	request.type = static_cast<uint8_t>(*type);
+	request.id = static_cast<uint32_t>(*id);
+	std::bitset<64> seen;
 	while (!cursor.at_end())
 	{
 		const auto tag = cursor.number(2);
 		const auto length = cursor.number(2);
-		if (!tag || !length || !cursor.take(*length))
+		const auto value = length ? cursor.take(*length) : std::nullopt;
+		if (!tag || !value)
 		{
 			return std::nullopt;
 		}
+		if (request.type != static_cast<uint8_t>(wire::Type::latch) || request.error != BTNS_OK)
+		{
+			continue;
+		}
+		if (*tag >= seen.size() || !seen[*tag])
+		{
+			request.error = take_want(static_cast<wire::Tag>(*tag), *value, request);
+		}
+		else
+		{
+			request.error = BTNS_EINVAL;
+		}
+		if (*tag < seen.size())
+		{
+			seen[*tag] = true;
+		}
 	}
-	return AppRequest{static_cast<uint8_t>(*type), static_cast<uint32_t>(*id)};
+	return request;
 }
 
 AppMessage app_channel_message(uint32_t id, const Flow &flow, const ChannelAnswer &answer)
@@ -215,6 +400,94 @@ AppMessage app_event_message(uint32_t id, btns_event_type_t event)
 	Writer writer(wire::Type::event, id);
 	writer.add(wire::Tag::event, event, 1);
 	return writer.take();
+}
+
+AppMessage app_latched_message(uint32_t id, const LatchAnswer &answer, uint32_t number)
+{
+	using wire::Tag;
+	Writer writer(wire::Type::latched, id);
+	// held to a peer that is not known: no application may take that for a latch
+	const bool established = answer.state == LatchState::established;
+	const LatchState state = established && !answer.channel ? LatchState::broken : answer.state;
+	writer.add(Tag::latch_state, to_public(state), 1);
+	writer.add(Tag::latch_reason, to_public(answer.reason), 1);
+	if (number != 0)
+	{
+		writer.add(Tag::latch_number, number, 4);
+	}
+	writer.add(Tag::latch_flags, (answer.indeterminate ? 1U : 0U) | (answer.ready ? 2U : 0U), 1);
+	writer.add(Tag::latch_protocol, answer.tuple.protocol, 1);
+	add_wants(writer, answer.request);
+	add_side(writer, Tag::inner_local, answer.tuple.local, answer.tuple.local_port);
+	add_side(writer, Tag::inner_peer, answer.tuple.remote, answer.tuple.remote_port);
+	if (answer.channel)
+	{
+		writer.add(Tag::protection, BTNS_PROTECTED, 1);
+		add_channel(writer, *answer.channel);
+	}
+	return writer.take();
+}
+
+AppMessage app_alert_message(uint32_t id, btns_event_type_t event, LatchReason reason, uint32_t born)
+{
+	Writer writer(wire::Type::event, id);
+	writer.add(wire::Tag::event, event, 1);
+	writer.add(wire::Tag::latch_reason, to_public(reason), 1);
+	if (born != 0)
+	{
+		writer.add(wire::Tag::latch_number, born, 4);
+	}
+	return writer.take();
+}
+
+btns_error_t to_error(LatchOutcome outcome)
+{
+	switch (outcome)
+	{
+	case LatchOutcome::made:
+		return BTNS_OK;
+	case LatchOutcome::not_available:
+		break;
+	case LatchOutcome::bad_socket:
+		return BTNS_ESOCKET;
+	case LatchOutcome::exists:
+		return BTNS_EEXIST;
+	case LatchOutcome::full:
+		return BTNS_EBUSY;
+	case LatchOutcome::unprotected:
+		return BTNS_EUNPROTECTED;
+	case LatchOutcome::conflict:
+		return BTNS_ECONFLICT;
+	case LatchOutcome::not_wanted:
+		return BTNS_EREFUSED;
+	case LatchOutcome::kernel:
+		return BTNS_EKERNEL;
+	case LatchOutcome::no_such:
+		return BTNS_EUNAVAILABLE;
+	}
+	return BTNS_ENOTSUP;
+}
+
+std::optional<btns_event_type_t> alert_event(const LatchAlert &alert)
+{
+	if (alert.born != 0)
+	{
+		return BTNS_EVENT_LATCH_BORN;
+	}
+	switch (alert.state)
+	{
+	case LatchState::established:
+		return BTNS_EVENT_LATCH_RESTORED;
+	case LatchState::broken:
+		return BTNS_EVENT_LATCH_BROKEN;
+	case LatchState::closed:
+		// who has closed the socket knows
+		return alert.reason == LatchReason::socket_gone ? std::nullopt : std::optional(BTNS_EVENT_LATCH_CLOSED);
+	case LatchState::listener:
+	case LatchState::larval:
+		break;
+	}
+	return std::nullopt;
 }
 
 std::string app_text(std::string_view text, size_t max)

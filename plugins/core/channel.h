@@ -27,6 +27,8 @@ struct Flow
 	/** host byte order; 0 for protocols without ports */
 	uint16_t local_port = 0;
 	uint16_t remote_port = 0;
+
+	auto operator<=>(const Flow &) const = default;
 };
 
 /** An outer end point. */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "interval_tree.h"
+#include "packed_address.h"
 
 namespace btns
 {
@@ -18,15 +19,15 @@ public:
 	/** Logarithmic. A range counts once per owner; FALSE if it is there already. Strong exception guarantee. */
 	bool insert(const Range &range, const Owner &owner)
 	{
-		return range.family == 4 ? ipv4_.insert({Short(range.first), Short(range.last), owner})
-								 : ipv6_.insert({Wide(range.first), Wide(range.last), owner});
+		return range.family == 4 ? ipv4_.insert({ShortAddress(range.first), ShortAddress(range.last), owner})
+								 : ipv6_.insert({WideAddress(range.first), WideAddress(range.last), owner});
 	}
 
 	/** Logarithmic. FALSE if it is not there. */
 	bool remove(const Range &range, const Owner &owner)
 	{
-		return range.family == 4 ? ipv4_.remove({Short(range.first), Short(range.last), owner})
-								 : ipv6_.remove({Wide(range.first), Wide(range.last), owner});
+		return range.family == 4 ? ipv4_.remove({ShortAddress(range.first), ShortAddress(range.last), owner})
+								 : ipv6_.remove({WideAddress(range.first), WideAddress(range.last), owner});
 	}
 
 	/** Does anybody hold an address of the range? Logarithmic. */
@@ -46,43 +47,19 @@ public:
 		};
 		if (range.family == 4)
 		{
-			ipv4_.for_each_overlap(Short(range.first), Short(range.last), show);
+			ipv4_.for_each_overlap(ShortAddress(range.first), ShortAddress(range.last), show);
 		}
 		else
 		{
-			ipv6_.for_each_overlap(Wide(range.first), Wide(range.last), show);
+			ipv6_.for_each_overlap(WideAddress(range.first), WideAddress(range.last), show);
 		}
 	}
 
 	[[nodiscard]] size_t size() const { return ipv4_.size() + ipv6_.size(); }
 
 private:
-	/** An IPv4 address. */
-	struct Short
-	{
-		Short() = default;
-		explicit Short(AddressValue value) : bits(static_cast<uint32_t>(value)) {}
-		[[nodiscard]] AddressValue value() const { return bits; }
-		auto operator<=>(const Short &) const = default;
-
-		uint32_t bits = 0;
-	};
-
-	/** An IPv6 address in two halves, which need no alignment to 16 octets. */
-	struct Wide
-	{
-		Wide() = default;
-		explicit Wide(AddressValue value) : high(static_cast<uint64_t>(value >> 64)), low(static_cast<uint64_t>(value))
-		{}
-		[[nodiscard]] AddressValue value() const { return AddressValue{high} << 64 | low; }
-		auto operator<=>(const Wide &) const = default;
-
-		uint64_t high = 0;
-		uint64_t low = 0;
-	};
-
-	IntervalTree<Short, Owner> ipv4_;
-	IntervalTree<Wide, Owner> ipv6_;
+	IntervalTree<ShortAddress, Owner> ipv4_;
+	IntervalTree<WideAddress, Owner> ipv6_;
 };
 
 } // namespace btns

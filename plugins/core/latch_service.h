@@ -40,6 +40,9 @@ struct LatchAnswer
 	LatchId id = 0;
 	LatchState state = LatchState::closed;
 	LatchReason reason = LatchReason::none;
+	/** of a LARVAL one that is not connected: its SAs are there and the socket's policy lets their packets pass, so
+	 * that connect() can be called */
+	bool ready = false;
 	Flow tuple;
 	LatchRequest request;
 	/** as it was when the latch was established: frozen. NULL before */
@@ -53,6 +56,10 @@ struct LatchAnswer
 /**
  * Thread-safe. A socket that is passed in is the application's, and is not kept beyond the call, unless the disposition
  * is wait: then a copy is kept until the latch is CLOSED.
+ *
+ * An application can have the kernel wait for as long as it likes whenever something is done with its socket: so no
+ * lock is held meanwhile, or all others wait, too. What destroys a copy may wait, as well; an owner's are destroyed in
+ * calls for that owner only.
  */
 class LatchService
 {
@@ -62,19 +69,21 @@ public:
 	/**
 	 * Latch a connection or a listener: from now on the kernel lets no packet of it pass that the latch does not allow.
 	 *
-	 * @param socket		TCP or UDP; listening, connected, or neither, and then about to be connected
-	 * @param destination	of a socket that is about to be connected
+	 * @param socket		TCP or UDP; listening, connected, or neither, and then about to be connected, or to listen
+	 * @param destination	of a socket that is about to be connected; else it is TCP, bound, and about
+	 *						to listen
 	 */
 	virtual LatchAnswer latch(LatchOwner owner, int socket, const std::optional<Endpoint> &destination,
 							  const LatchRequest &request) = 0;
-	/** connect() was called on it: its local end is known. Asked again while it is LARVAL. */
+	/** How it is now, with the socket at hand: asked while it is LARVAL, until it is ready, and after connect() was
+	 * called, when its local end is known. */
 	virtual LatchAnswer connected(LatchOwner owner, LatchId id, int socket) = 0;
 	/** The latch of a connection, of this owner. */
 	virtual LatchAnswer find(LatchOwner owner, int socket) = 0;
 	virtual LatchAnswer inquire(LatchOwner owner, LatchId id) = 0;
 	/** @param socket	to take the kernel's policy from it; -1 leaves it until the socket is closed */
 	virtual LatchAnswer release(LatchOwner owner, LatchId id, int socket) = 0;
-	/** The next alert for an owner. */
+	/** The next alert for an owner. Whatever ends a latch is one, except release(): that the socket has gone, too. */
 	virtual std::optional<LatchAlert> take_alert(LatchOwner owner) = 0;
 	/** An owner that has alerts, 0 if none has. */
 	virtual LatchOwner next_alerted() = 0;

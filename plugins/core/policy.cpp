@@ -19,8 +19,22 @@ constexpr uint32_t per_port_bit = 4;
 /** what is installed for a CHILD_SA goes before its trap */
 constexpr uint32_t not_a_trap = 1;
 
-constexpr uint8_t icmp = 1;
-constexpr uint8_t icmpv6 = 58;
+bool is_icmp(uint8_t protocol)
+{
+	constexpr uint8_t icmp = 1;
+	constexpr uint8_t icmpv6 = 58;
+	return protocol == icmp || protocol == icmpv6;
+}
+
+/** The protocol of the policy for two selectors; of two that differ charon makes none. */
+std::optional<uint8_t> common_protocol(const btns_ts_t &local, const btns_ts_t &remote)
+{
+	if (local.protocol != remote.protocol && local.protocol != 0 && remote.protocol != 0)
+	{
+		return std::nullopt;
+	}
+	return std::max(local.protocol, remote.protocol);
+}
 
 /** One side of a policy, and whether it takes that side of the flow. */
 struct Side
@@ -76,22 +90,42 @@ Range policy_range(const Range &range)
 	return prefix_of({range.family, range.first}, common_bits(range.family, range.first, range.last));
 }
 
+std::optional<PolicySelector> policy_selector(const btns_ts_t &local, const btns_ts_t &remote)
+{
+	const auto protocol = common_protocol(local, remote);
+	const auto here = to_range(local);
+	const auto there = to_range(remote);
+	if (!protocol || !here || !there || here->family != there->family)
+	{
+		return std::nullopt;
+	}
+	PolicySelector selector{*protocol, policy_range(*here), policy_range(*there), 0, 0xffff, 0, 0xffff};
+	if (!is_icmp(*protocol))
+	{
+		const auto round = [](const btns_ts_t &ts, uint16_t &first, uint16_t &last)
+		{
+			const uint16_t mask = port_mask(ts.from_port, ts.to_port);
+			first = ts.from_port & mask;
+			last = static_cast<uint16_t>(first | ~mask);
+		};
+		round(local, selector.local_port_first, selector.local_port_last);
+		round(remote, selector.remote_port_first, selector.remote_port_last);
+	}
+	return selector;
+}
+
 std::optional<PolicyFit> fit_policy(const btns_ts_t &local, const btns_ts_t &remote, const Flow &flow, PolicyKind kind,
 									uint32_t manual)
 {
-	// of two that differ charon makes no policy
-	if (local.protocol != remote.protocol && local.protocol != 0 && remote.protocol != 0)
+	const auto common = common_protocol(local, remote);
+	if (!common || (*common != 0 && *common != flow.protocol))
 	{
 		return std::nullopt;
 	}
-	const uint8_t protocol = std::max(local.protocol, remote.protocol);
-	if (protocol != 0 && protocol != flow.protocol)
-	{
-		return std::nullopt;
-	}
+	const uint8_t protocol = *common;
 	Side here = fit_side(local, flow.local, flow.local_port);
 	Side there = fit_side(remote, flow.remote, flow.remote_port);
-	const bool icmp_types = (protocol == icmp || protocol == icmpv6) && here.port_bits + there.port_bits > 0;
+	const bool icmp_types = is_icmp(protocol) && here.port_bits + there.port_bits > 0;
 	if (icmp_types)
 	{
 		// the ports are type and code, of which a flow has none: it may be taken or not

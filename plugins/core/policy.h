@@ -27,6 +27,24 @@ enum class PolicyKind
 /** The addresses that a policy for a range takes: the longest prefix that covers it. */
 Range policy_range(const Range &range);
 
+/** What the kernel's policy for a pair of traffic selectors takes: nothing but prefixes, and ports under a mask. */
+struct PolicySelector
+{
+	/** 0 for any */
+	uint8_t protocol = 0;
+	Range local;
+	Range remote;
+	/** inclusive, host byte order */
+	uint16_t local_port_first = 0;
+	uint16_t local_port_last = 0;
+	uint16_t remote_port_first = 0;
+	uint16_t remote_port_last = 0;
+};
+
+/** Nothing if there is no such policy: of selectors whose families or protocols differ charon makes none. Of ICMP all
+ * messages count, since it is not known which ones a flow has. */
+std::optional<PolicySelector> policy_selector(const btns_ts_t &local, const btns_ts_t &remote);
+
 /** How the kernel ranks a policy that takes a flow: it uses the one with the lowest priority. */
 struct PolicyFit
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 /*
  * What a daemon sends to the library: what is accepted has texts that end, values that have names, an error that is
- * one, and nothing of a channel unless it is protected.
+ * one, and nothing of a channel unless it is protected; a latch is held to somebody.
  */
 #include "answer.h"
 
@@ -49,6 +49,24 @@ void check(const btns::client::Facts &facts)
 			"what is not protected has no bindings");
 }
 
+void check(const btns::client::LatchFacts &latch)
+{
+	const btns_latch_info_t &info = latch.info;
+	require(info.size == sizeof(info), "the size is that of this version");
+	require(info.state >= BTNS_LATCH_LISTENER && info.state <= BTNS_LATCH_CLOSED &&
+				info.reason <= BTNS_LATCH_REASON_SHUTDOWN && info.wants_auth <= BTNS_LATCH_AUTHENTICATED &&
+				info.disposition <= BTNS_LATCH_WAIT && info.wants_mode <= BTNS_MODE_BEET,
+			"values of a latch have names");
+	check_address(info.local);
+	check_address(info.peer);
+	require(info.state != BTNS_LATCH_ESTABLISHED || latch.channel, "who is latched is known");
+	if (latch.channel)
+	{
+		require(latch.channel->info.protection == BTNS_PROTECTED, "a latch's channel is protected");
+		check(*latch.channel);
+	}
+}
+
 } // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -58,12 +76,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		return 0;
 	}
-	require(answer->error > BTNS_OK && answer->error <= BTNS_ESPACE, "an error is one");
-	require(answer->event >= BTNS_EVENT_RENEWED && answer->event <= BTNS_EVENT_CLOSED, "an event is one");
+	require(answer->error > BTNS_OK && answer->error <= BTNS_EKERNEL, "an error is one");
+	require(answer->event >= BTNS_EVENT_RENEWED && answer->event <= BTNS_EVENT_LATCH_BORN, "an event is one");
+	require(answer->type != btns::wire::Type::event || answer->event != BTNS_EVENT_CLOSED,
+			"only the library says that");
+	require(answer->reason <= BTNS_LATCH_REASON_SHUTDOWN, "a reason is one");
+	require((answer->type == btns::wire::Type::latched) == answer->latch.has_value(), "only a latch has a latch");
 	require((answer->type == btns::wire::Type::channel) == answer->facts.has_value(), "only a channel has facts");
 	if (answer->facts)
 	{
 		check(*answer->facts);
+	}
+	if (answer->latch)
+	{
+		check(*answer->latch);
 	}
 	return 0;
 }

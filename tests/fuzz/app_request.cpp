@@ -2,10 +2,12 @@
 /*
  * What an application sends, and texts that are sent to it. A request is read as a plain reading of client/wire.h does;
  * a text is printable UTF-8 of a bounded length, and made so once is left alone; and the library reads whatever the
- * server writes, with the same octets in it.
+ * server writes, with the same octets in it. What an application asks of a latch is understood, all of it, or refused.
  */
 #include <algorithm>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 #include "answer.h"
 #include "app_watch.h"
@@ -22,7 +24,7 @@ using btns::fuzz::require;
 /** Where a request's attributes end, if they are whole. */
 bool is_request(Bytes message)
 {
-	if (message.size() < 8 || message.size() > 64 || message[0] != 1 || message[2] != 0 || message[3] != 0)
+	if (message.size() < 8 || message.size() > 128 || message[0] != 1 || message[2] != 0 || message[3] != 0)
 	{
 		return false;
 	}
@@ -38,6 +40,65 @@ bool is_request(Bytes message)
 	return at == message.size();
 }
 
+/** The octets of an attribute of a well-formed message, and how often it is there. */
+std::pair<Bytes, unsigned> attribute(Bytes message, unsigned tag)
+{
+	std::pair<Bytes, unsigned> found;
+	for (size_t at = 8; at < message.size();)
+	{
+		const size_t length = static_cast<size_t>(message[at + 2]) << 8 | message[at + 3];
+		if ((static_cast<unsigned>(message[at]) << 8 | message[at + 1]) == tag)
+		{
+			found = {message.subspan(at + 4, length), found.second + 1};
+		}
+		at += 4 + length;
+	}
+	return found;
+}
+
+/** What is accepted of a request for a latch is what it says, and nothing that is said is passed over. */
+void check_wants(Bytes message, const btns::AppRequest &request)
+{
+	if (request.type != 4 || request.error != BTNS_OK)
+	{
+		require(request.type == 4 || request.error == BTNS_OK, "nothing else is wrong with what it wants");
+		return;
+	}
+	size_t known = 8;
+	for (unsigned tag = 48; tag <= 54; tag++)
+	{
+		const auto [value, count] = attribute(message, tag);
+		require(count <= 1, "nothing is wanted twice");
+		known += count * (4 + value.size());
+	}
+	require(known == message.size(), "all that is wanted is understood");
+	const auto number = [&](unsigned tag, unsigned otherwise)
+	{
+		const auto [value, count] = attribute(message, tag);
+		unsigned out = 0;
+		for (const uint8_t octet : value)
+		{
+			out = out << 8 | octet;
+		}
+		return count > 0 ? out : otherwise;
+	};
+	const btns::LatchRequest &wants = request.latch;
+	require(number(48, 1) == ((wants.confidentiality ? 1U : 0U) | (wants.narrow ? 2U : 0U)), "flags");
+	require(number(49, 0) == static_cast<unsigned>(wants.auth), "authentication");
+	require(number(50, 0) == static_cast<unsigned>(wants.disposition), "disposition");
+	require(number(51, 0) == static_cast<unsigned>(wants.mode), "mode");
+	require(number(53, 10000) == wants.timeout && wants.timeout <= btns::wire::timeout_max, "timeout");
+	const auto [key, has_key] = attribute(message, 52);
+	require((has_key != 0) == wants.peer_key.has_value() && (has_key == 0 || std::ranges::equal(key, *wants.peer_key)),
+			"the key is the one that is wanted");
+	const auto [destination, has_destination] = attribute(message, 54);
+	require((has_destination != 0) == request.destination.has_value(), "there is a destination or none");
+	require(has_destination == 0 || (request.destination->port == (destination[0] << 8 | destination[1]) &&
+									 request.destination->port != 0 &&
+									 destination.size() == (request.destination->address.family == 4 ? 6 : 18)),
+			"the destination is the one that is wanted");
+}
+
 void check_request(Bytes message)
 {
 	const auto request = btns::parse_app_request(message);
@@ -45,6 +106,10 @@ void check_request(Bytes message)
 	require(!request ||
 				(request->type == message[1] && request->id >> 24 == message[4] && (request->id & 0xff) == message[7]),
 			"type and id are those of the header");
+	if (request)
+	{
+		check_wants(message, *request);
+	}
 }
 
 std::string text(Input &input)
@@ -141,12 +206,52 @@ void check_answer(Input &input)
 	}
 }
 
+void check_latch(Input &input)
+{
+	btns::LatchAnswer answer;
+	answer.state = static_cast<btns::LatchState>(input.below(5));
+	answer.reason = static_cast<btns::LatchReason>(input.below(9));
+	answer.ready = input.flag();
+	answer.indeterminate = input.flag();
+	answer.tuple = {input.octet(), address(input), address(input), input.octet(), input.octet()};
+	if (input.flag())
+	{
+		answer.tuple.remote = {};
+	}
+	answer.request.auth = static_cast<btns::LatchAuth>(input.below(2));
+	answer.request.timeout = input.octet();
+	if (input.flag())
+	{
+		answer.request.peer_key.emplace().fill(input.octet());
+	}
+	const uint32_t number = input.octet();
+	if (const btns::ChannelAnswer has = ::answer(input); has.channel)
+	{
+		answer.channel = std::make_shared<const btns::Channel>(*has.channel);
+	}
+	const auto message = btns::app_latched_message(5, answer, number);
+	require(message.size() <= btns::wire::answer_max, "an answer is not longer than it may be");
+	const auto read = btns::client::read_answer(message);
+	require(read && read->latch && read->id == 5, "the library reads what the server writes");
+	const btns::client::LatchFacts &latch = *read->latch;
+	const bool lost = answer.state == btns::LatchState::established && !answer.channel;
+	require(lost ? latch.info.state == BTNS_LATCH_BROKEN
+				 : latch.info.state == static_cast<int>(answer.state) + BTNS_LATCH_LISTENER,
+			"the state is the latch's");
+	require(static_cast<int>(latch.info.reason) == static_cast<int>(answer.reason), "the reason is the latch's");
+	require(latch.number == number && latch.ready == answer.ready, "number and readiness are the latch's");
+	require(latch.channel.has_value() == (answer.channel != nullptr), "there is a channel or none");
+	require((latch.info.wants_peer_key != 0) == answer.request.peer_key.has_value() &&
+				latch.info.timeout == answer.request.timeout,
+			"what was asked for is told");
+}
+
 } // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	Input input(data, size);
-	switch (input.below(3))
+	switch (input.below(4))
 	{
 	case 0:
 		check_request(input.all());
@@ -158,8 +263,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_text({rest.begin(), rest.end()}, max);
 		break;
 	}
-	default:
+	case 2:
 		check_answer(input);
+		break;
+	default:
+		check_latch(input);
 		break;
 	}
 	return 0;

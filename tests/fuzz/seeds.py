@@ -35,7 +35,7 @@ IMAGES = ["\0005.9.8\0", "\0006.0.3dr1\0x\0", "\0005.9.8\0006.1.0\0", "ELF\00010
 
 SAS = 6
 
-CHANNEL, ERROR, DONE, EVENT = 65, 66, 67, 68
+CHANNEL, ERROR, DONE, EVENT, LATCHED = 65, 66, 67, 68, 69
 """Types of messages of client/wire.h."""
 
 
@@ -92,6 +92,12 @@ def app_answers():
     yield "error", app_message(ERROR, (1, b"\7"))
     yield "done", app_message(DONE)
     yield "event", app_message(EVENT, (2, b"\4"))
+    wants = [(48, b"\3"), (49, b"\1"), (50, b"\1"), (51, b"\2"), (52, bytes(32)), (53, b"\0\0\x27\x10")]
+    latch = [(40, b"\3"), (41, b"\1"), (42, b"\0\0\0\5"), (43, b"\3"), (44, b"\6"), *wants, *addresses[:2]]
+    yield "latched", app_message(LATCHED, *latch, (16, b"\1"), *texts, *digests, *numbers, (33, b"\x30\0"))
+    yield "larval", app_message(LATCHED, (40, b"\2"), (43, b"\2"))
+    yield "held-to-nobody", app_message(LATCHED, (40, b"\3"))
+    yield "born", app_message(EVENT, (2, b"\x09"), (41, b"\0"), (42, b"\0\0\0\5"))
     yield "protection-twice", app_message(CHANNEL, (16, b"\1"), (16, b"\0"))
 
 
@@ -100,9 +106,17 @@ def app_requests():
     yield "find", b"\0" + app_message(1)
     yield "watch", b"\0" + app_message(2, (4711, b"later"))
     yield "unwatch", b"\0" + app_message(3)
+    wants = [(48, b"\3"), (49, b"\1"), (50, b"\1"), (51, b"\2"), (52, bytes(32)), (53, b"\0\0\x27\x10")]
+    yield "latch", b"\0" + app_message(4, *wants, (54, b"\0\x50\x0a\0\0\1"))
+    yield "latch-v6", b"\0" + app_message(4, (54, b"\0\x50" + bytes(15) + b"\1"))
+    yield "latch-later", b"\0" + app_message(4, (48, b"\1"), (99, b"later"))
+    for kind, name in ((5, "connected"), (6, "find"), (7, "inquire"), (8, "release")):
+        yield f"latch-{name}", b"\0" + app_message(kind)
     yield "text", b"\1\xff" + "C=CH, O=Z\u00fcrich \u20ac \U0001f511".encode() + b"\xed\xa0\x80\x1b\xc2\x85"
     flow = b"\1\x0a\0\0\1" + b"\0" + bytes(15) + b"\1"
-    yield "channel", b"\2" + flow + b"\1\1\1\1\2\2\1\2AES_\2who?\2btns\1\x55\1key!!" + bytes(20) + b"\1\3\1\4"
+    channel = b"\1\1\1\1\2\2\1\2AES_\2who?\2btns\1\x55\1key!!" + bytes(20) + b"\1\3\1\4"
+    yield "channel", b"\2" + flow + channel
+    yield "latched", b"\3" + b"\2\1\1\1\6" + flow + b"\1\2\0\1\5\1\7\5" + channel
 
 
 def step(sa, kind, *octets):

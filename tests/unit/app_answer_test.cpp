@@ -111,7 +111,7 @@ TEST(AppAnswer, an_error_is_one_and_says_which)
 	EXPECT_TRUE(read_answer(message(error, {{Tag::error, {BTNS_ESOCKET}}})));
 	EXPECT_FALSE(read_answer(message(error, {})));
 	EXPECT_FALSE(read_answer(message(error, {{Tag::error, {BTNS_OK}}})));
-	EXPECT_FALSE(read_answer(message(error, {{Tag::error, {BTNS_ESPACE + 1}}})));
+	EXPECT_FALSE(read_answer(message(error, {{Tag::error, {BTNS_EKERNEL + 1}}})));
 	EXPECT_FALSE(read_answer(message(error, {{Tag::error, {1, 1}}})));
 }
 

@@ -16,6 +16,7 @@ namespace
 using btns::Descriptor;
 using btns::test::AppWorld;
 using btns::test::Client;
+using btns::test::FakeDaemon;
 using btns::test::find;
 using btns::test::Folder;
 using btns::test::Found;
@@ -24,63 +25,6 @@ using btns::test::open_client;
 using btns::test::protected_by;
 using btns::test::udp_socket;
 using btns::test::unprotected;
-
-/** Answers each request with the messages that the test says. */
-class FakeDaemon
-{
-public:
-	using Messages = std::vector<std::vector<uint8_t>>;
-	using Answer = std::function<Messages(uint32_t id)>;
-
-	explicit FakeDaemon(Answer answer, int type = SOCK_SEQPACKET)
-		: answer_(std::move(answer)), listener_(socket(AF_UNIX, type | SOCK_CLOEXEC, 0))
-	{
-		sockaddr_un address{};
-		address.sun_family = AF_UNIX;
-		std::strncpy(address.sun_path, path(), sizeof(address.sun_path) - 1);
-		EXPECT_EQ(bind(listener_.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)), 0);
-		EXPECT_EQ(listen(listener_.get(), 4), 0);
-		thread_ = std::thread([this] { serve(); });
-	}
-	~FakeDaemon()
-	{
-		shutdown(listener_.get(), SHUT_RDWR);
-		thread_.join();
-	}
-	FakeDaemon(const FakeDaemon &) = delete;
-	FakeDaemon &operator=(const FakeDaemon &) = delete;
-	FakeDaemon(FakeDaemon &&) = delete;
-	FakeDaemon &operator=(FakeDaemon &&) = delete;
-
-	[[nodiscard]] const char *path() const { return path_.c_str(); }
-
-private:
-	void serve()
-	{
-		const Descriptor client(accept(listener_.get(), nullptr, nullptr));
-		std::array<uint8_t, 64> request{};
-		while (client && recv(client.get(), request.data(), request.size(), 0) > 0)
-		{
-			const uint32_t id = static_cast<uint32_t>(request[4]) << 24 | static_cast<uint32_t>(request[5]) << 16 |
-								static_cast<uint32_t>(request[6]) << 8 | request[7];
-			const Messages messages = answer_(id);
-			for (const auto &message : messages)
-			{
-				send(client.get(), message.data(), message.size(), MSG_NOSIGNAL);
-			}
-			if (messages.empty())
-			{
-				return;
-			}
-		}
-	}
-
-	Answer answer_;
-	Folder folder_;
-	std::string path_ = folder_.path("daemon");
-	Descriptor listener_;
-	std::thread thread_;
-};
 
 const btns::Flow flow{17, {4, 1}, {4, 2}, 1, 2};
 
@@ -462,19 +406,34 @@ TEST_F(AppBinding, structs_of_other_versions_are_filled_as_far_as_both_know)
 	later.info.size = 0;
 	EXPECT_EQ(btns_inquire(found.get(), &later.info), BTNS_EINVAL);
 	btns_event_t event = BTNS_EVENT_INIT;
-	event.size--;
+	event.size = offsetof(btns_event_t, latch) - 1;
 	EXPECT_EQ(btns_next_event(nullptr, &event), BTNS_EINVAL);
+}
+
+TEST(AppClient, an_event_of_1_0_is_filled_as_far_as_it_goes)
+{
+	AppWorld world;
+	const Client client = open_client(world.path());
+	uint32_t watch = 0;
+	ASSERT_EQ(btns_watch(client.get(), udp_socket().get(), nullptr, &watch), BTNS_OK);
+	world.source.set(protected_by(full_channel()));
+	btns_event_t event = BTNS_EVENT_INIT;
+	event.size = offsetof(btns_event_t, latch);
+	event.latch = 4711;
+	EXPECT_TRUE(btns::test::eventually([&] { return btns_next_event(client.get(), &event) == BTNS_OK; }));
+	EXPECT_EQ(event.watch, watch);
+	EXPECT_EQ(event.latch, 4711U) << "what the caller does not know is left alone";
 }
 
 TEST(AppErrors, each_has_a_sentence)
 {
 	std::set<std::string> seen;
-	for (int error = BTNS_OK; error <= BTNS_ESPACE; error++)
+	for (int error = BTNS_OK; error <= BTNS_EINPROGRESS; error++)
 	{
 		EXPECT_TRUE(seen.insert(btns_strerror(error)).second);
 	}
 	EXPECT_STREQ(btns_strerror(-1), "unknown error");
-	EXPECT_STREQ(btns_strerror(BTNS_ESPACE + 1), "unknown error");
+	EXPECT_STREQ(btns_strerror(BTNS_EINPROGRESS + 1), "unknown error");
 	EXPECT_STREQ(btns_strerror(std::numeric_limits<int>::max()), "unknown error");
 }
 

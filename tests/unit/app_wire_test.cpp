@@ -190,7 +190,7 @@ TEST(AppWire, a_text_is_cut_between_characters)
 
 TEST(AppWire, errors_and_events_come_through)
 {
-	for (int error = BTNS_EINVAL; error <= BTNS_ESPACE; error++)
+	for (int error = BTNS_EINVAL; error <= BTNS_EKERNEL; error++)
 	{
 		const auto answer = btns::client::read_answer(btns::app_error_message(5, static_cast<btns_error_t>(error)));
 		ASSERT_TRUE(answer);

@@ -193,9 +193,57 @@ bool eventually(const std::function<bool()> &holds)
 	return holds();
 }
 
-AppWorld::AppWorld(const AppLimits &limits)
+AppWorld::AppWorld(const AppLimits &limits, std::shared_ptr<LatchService> latches)
 	: server(source, {path_, 0600, static_cast<gid_t>(-1)}, std::make_shared<AppCounters>(), limits)
+{
+	server.set_latches(std::move(latches));
+}
+
+FakeDaemon::FakeDaemon(const Answer &answer, int type)
+	: FakeDaemon([answer](const std::vector<uint8_t> &request) { return answer(id_of(request)); }, type)
 {}
+
+FakeDaemon::FakeDaemon(AnswerTo answer, int type)
+	: answer_(std::move(answer)), listener_(socket(AF_UNIX, type | SOCK_CLOEXEC, 0))
+{
+	sockaddr_un address{};
+	address.sun_family = AF_UNIX;
+	std::strncpy(address.sun_path, path(), sizeof(address.sun_path) - 1);
+	EXPECT_EQ(bind(listener_.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)), 0);
+	EXPECT_EQ(listen(listener_.get(), 4), 0);
+	thread_ = std::thread([this] { serve(); });
+}
+
+FakeDaemon::~FakeDaemon()
+{
+	shutdown(listener_.get(), SHUT_RDWR);
+	thread_.join();
+}
+
+uint32_t FakeDaemon::id_of(const std::vector<uint8_t> &request)
+{
+	return static_cast<uint32_t>(request.at(4)) << 24 | static_cast<uint32_t>(request.at(5)) << 16 |
+		   static_cast<uint32_t>(request.at(6)) << 8 | request.at(7);
+}
+
+void FakeDaemon::serve()
+{
+	const Descriptor client(accept(listener_.get(), nullptr, nullptr));
+	std::vector<uint8_t> request(wire::request_max);
+	ssize_t length = 0;
+	while (client && (length = recv(client.get(), request.data(), request.size(), 0)) > 0)
+	{
+		const Messages messages = answer_({request.begin(), request.begin() + length});
+		for (const auto &message : messages)
+		{
+			::send(client.get(), message.data(), message.size(), MSG_NOSIGNAL);
+		}
+		if (messages.empty())
+		{
+			return;
+		}
+	}
+}
 
 Client open_client(const char *path)
 {

@@ -110,7 +110,7 @@ bool eventually(const std::function<bool()> &holds);
 class AppWorld
 {
 public:
-	explicit AppWorld(const AppLimits &limits = {});
+	explicit AppWorld(const AppLimits &limits = {}, std::shared_ptr<LatchService> latches = nullptr);
 
 	[[nodiscard]] const char *path() const { return path_.c_str(); }
 
@@ -123,6 +123,36 @@ private:
 public:
 	AppServer server;
 	Lines lines{server};
+};
+
+/** A daemon that is none. */
+class FakeDaemon
+{
+public:
+	using Messages = std::vector<std::vector<uint8_t>>;
+	/** What it answers to a request, nothing to hang up. */
+	using Answer = std::function<Messages(uint32_t id)>;
+	using AnswerTo = std::function<Messages(const std::vector<uint8_t> &request)>;
+
+	explicit FakeDaemon(const Answer &answer, int type = SOCK_SEQPACKET);
+	explicit FakeDaemon(AnswerTo answer, int type = SOCK_SEQPACKET);
+	~FakeDaemon();
+	FakeDaemon(const FakeDaemon &) = delete;
+	FakeDaemon &operator=(const FakeDaemon &) = delete;
+	FakeDaemon(FakeDaemon &&) = delete;
+	FakeDaemon &operator=(FakeDaemon &&) = delete;
+
+	[[nodiscard]] const char *path() const { return path_.c_str(); }
+	static uint32_t id_of(const std::vector<uint8_t> &request);
+
+private:
+	void serve();
+
+	AnswerTo answer_;
+	Folder folder_;
+	std::string path_ = folder_.path("daemon");
+	Descriptor listener_;
+	std::thread thread_;
 };
 
 /** A btns_t and a btns_channel_t that free themselves. */
