@@ -44,7 +44,7 @@ METHOD(plugin_t, get_name, char*,
  */
 static void *ask(btns_latching_t *latching)
 {
-	btns_latch_acquire_t acquire;
+	btns_latches_acquire_t acquire;
 
 	while (latching->wait(latching, &acquire))
 	{
@@ -89,7 +89,7 @@ static bool start(private_btns_latch_plugin_t *this)
 {
 	char error[BTNS_LINE_LEN];
 	btns_latching_t *latching;
-	btns_latch_options_t options = {
+	btns_latches_options_t options = {
 		.latches = max(1, lib->settings->get_int(lib->settings,
 							"%s.plugins.btns-latch.max_latches", 16384, lib->ns)),
 		.per_client = max(1, lib->settings->get_int(lib->settings,

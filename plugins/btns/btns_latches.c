@@ -95,7 +95,7 @@ static void hold(private_btns_latches_t *this, ike_sa_t *ike_sa,
 	held = this->held->get(this->held);
 	if (held && held->state == CHILD_DESTROYING)
 	{	/* one whose reqid was configured does not give it back */
-		btns_latch_gone(this->core, held->child.child);
+		btns_latches_gone(this->core, held->child.child);
 	}
 	free(held);
 	INIT(held,
@@ -131,7 +131,7 @@ METHOD(listener_t, child_state_change, bool,
 			hold(this, ike_sa, child_sa, state);
 			if (state == CHILD_DESTROYING && !child_sa->get_reqid(child_sa))
 			{	/* it was never installed */
-				btns_latch_gone(this->core,
+				btns_latches_gone(this->core,
 								child_sa->get_unique_id(child_sa));
 			}
 			break;
@@ -146,7 +146,7 @@ METHOD(listener_t, alert, bool,
 {
 	if (ike_sa && alert == ALERT_RETRANSMIT_SEND_TIMEOUT)
 	{
-		btns_latch_peer_dead(this->core, ike_sa->get_unique_id(ike_sa));
+		btns_latches_peer_dead(this->core, ike_sa->get_unique_id(ike_sa));
 	}
 	return TRUE;
 }
@@ -173,7 +173,7 @@ METHOD(btns_latches_t, may_add, bool,
 	private_btns_latches_t *this, ike_sa_t *ike_sa, kernel_ipsec_sa_id_t *id,
 	kernel_ipsec_add_sa_t *data, btns_reason_t *reason)
 {
-	btns_latch_sa_t kernel = {
+	btns_latches_sa_t kernel = {
 		.reqid = data->reqid,
 	};
 	btns_ts_t *local, *remote;
@@ -195,7 +195,7 @@ METHOD(btns_latches_t, may_add, bool,
 	held->child.remote = remote;
 	btns_addr_from_host(data->inbound ? id->dst : id->src, &kernel.local);
 	btns_addr_from_host(data->inbound ? id->src : id->dst, &kernel.remote);
-	ok = btns_latch_before_install(this->core, held->sa, &held->child, &kernel,
+	ok = btns_latches_before_install(this->core, held->sa, &held->child, &kernel,
 								   reason) == BTNS_STATUS_OK;
 	ok = ok || !held->child.btns;
 	free(local);
@@ -217,7 +217,7 @@ METHOD(btns_latches_t, moved, void,
 		inbound = id->spi == held->spi;
 		btns_addr_from_host(inbound ? data->new_dst : data->new_src, &local);
 		btns_addr_from_host(inbound ? data->new_src : data->new_dst, &remote);
-		btns_latch_moved(this->core, held->child.child, &local, &remote);
+		btns_latches_moved(this->core, held->child.child, &local, &remote);
 	}
 }
 
@@ -229,7 +229,7 @@ METHOD(btns_latches_t, gone, void,
 	held = take(this, CHILD_DESTROYING);
 	if (held)
 	{
-		btns_latch_gone(this->core, held->child.child);
+		btns_latches_gone(this->core, held->child.child);
 		free(held);
 	}
 }
@@ -237,7 +237,7 @@ METHOD(btns_latches_t, gone, void,
 METHOD(btns_latches_t, is_latched, bool,
 	private_btns_latches_t *this, uint32_t reqid)
 {
-	return btns_latch_has_reqid(this->core, reqid);
+	return btns_latches_has_reqid(this->core, reqid);
 }
 
 METHOD(btns_latches_t, destroy, void,

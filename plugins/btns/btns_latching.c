@@ -21,35 +21,35 @@ struct private_btns_latching_t {
 };
 
 METHOD(btns_latching_t, start, btns_status_t,
-	private_btns_latching_t *this, const btns_latch_options_t *options,
+	private_btns_latching_t *this, const btns_latches_options_t *options,
 	char *error)
 {
-	return btns_latch_start(this->core, options, error);
+	return btns_latches_start(this->core, options, error);
 }
 
 METHOD(btns_latching_t, stop, void,
 	private_btns_latching_t *this)
 {
-	btns_latch_stop(this->core);
+	btns_latches_stop(this->core);
 }
 
 METHOD(btns_latching_t, wait_, bool,
-	private_btns_latching_t *this, btns_latch_acquire_t *acquire)
+	private_btns_latching_t *this, btns_latches_acquire_t *acquire)
 {
-	return btns_latch_wait(this->core, acquire);
+	return btns_latches_wait(this->core, acquire);
 }
 
 METHOD(btns_latching_t, refuse, void,
 	private_btns_latching_t *this, uint64_t latch)
 {
-	btns_latch_refuse(this->core, latch);
+	btns_latches_refuse(this->core, latch);
 }
 
 METHOD(btns_latching_t, destroy, void,
 	private_btns_latching_t *this)
 {
 	lib->set(lib, BTNS_LATCHING, NULL);
-	btns_latch_stop(this->core);
+	btns_latches_stop(this->core);
 	free(this);
 }
 

@@ -40,23 +40,23 @@ struct btns_latching_t {
 	const char *version;
 
 	/**
-	 * Begin: see btns_latch_start().
+	 * Begin: see btns_latches_start().
 	 */
 	btns_status_t (*start)(btns_latching_t *this,
-						   const btns_latch_options_t *options, char *error);
+						   const btns_latches_options_t *options, char *error);
 
 	/**
-	 * End: see btns_latch_stop(). wait() returns FALSE.
+	 * End: see btns_latches_stop(). wait() returns FALSE.
 	 */
 	void (*stop)(btns_latching_t *this);
 
 	/**
-	 * See btns_latch_wait().
+	 * See btns_latches_wait().
 	 */
-	bool (*wait)(btns_latching_t *this, btns_latch_acquire_t *acquire);
+	bool (*wait)(btns_latching_t *this, btns_latches_acquire_t *acquire);
 
 	/**
-	 * See btns_latch_refuse().
+	 * See btns_latches_refuse().
 	 */
 	void (*refuse)(btns_latching_t *this, uint64_t latch);
 

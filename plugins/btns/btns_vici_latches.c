@@ -112,7 +112,7 @@ static void add_channel(vici_builder_t *builder,
 /**
  * Stream one latch.
  */
-static void stream_latch(void *user, const btns_latch_info_t *info)
+static void stream_latch(void *user, const btns_latches_info_t *info)
 {
 	latch_stream_t *stream = user;
 	private_btns_vici_latches_t *this = stream->this;
@@ -185,7 +185,7 @@ CALLBACK(close_latch, vici_message_t*,
 	{
 		return answer(this, "latch has to be the number of a latch");
 	}
-	switch (btns_latch_close(this->core, latch))
+	switch (btns_latches_close(this->core, latch))
 	{
 		case BTNS_STATUS_OK:
 			return answer(this, NULL);
