@@ -72,8 +72,7 @@ class Application:
 
 def listed(host):
     """The latches of a host, as vici lists them."""
-    return [{key: value.decode() for key, value in latch.items()}
-            for latch in host.stream("btns-list-latches", "btns-latch")]
+    return host.stream("btns-list-latches", "btns-latch")
 
 
 def socket_policies(host):

@@ -124,9 +124,11 @@ def test_sas_that_go_leave_nothing_in_the_clear(world):
         assert not capture.count("other", CLIENT, SERVER) and not capture.count("other", SERVER, CLIENT)
 
 
-def takes_address(world, left, key=None, conf=None):
-    """Somebody else is where the client was, with its address."""
+def takes_address(world, left, right, key=None, conf=None):
+    """The client is gone, and so are its SAs; somebody else is where it was, with its address."""
     world.wire.unplug(left.namespace)
+    right.swanctl("--terminate", "--ike", "strangers", "--force")
+    right.wait_until(lambda: not right.sas(), "the SAs are gone")
     third = world.host("third", conf or client_conf(world, start="none"), key or "ed25519", start=False)
     third.namespace.ip("addr", "flush", "dev", "eth0")
     third.namespace.ip("addr", "add", f"{CLIENT}/24", "dev", "eth0")
@@ -142,7 +144,7 @@ def test_a_stranger_takes_the_clients_address(world):
     left, right = pair(world)
     with Connected(left, right) as both:
         both.exchanges()
-        third = takes_address(world, left)
+        third = takes_address(world, left, right)
         capture = world.capture()
         both.server("send", "s", text="for the client only")
         outcome = third.initiate("app")
@@ -220,7 +222,7 @@ def test_a_stranger_who_was_there_before(world):
         server("listen", "listener", address=SERVER, port=PORT, latched=False)
         client("connect", "c", address=SERVER, port=PORT, latched=False)
         server("accept", "s", listener="listener", latched=False)
-        third = takes_address(world, left)
+        third = takes_address(world, left, right)
         connects(third, "app")
         before = sum(state.octets for state in xfrm.states(third).values())
         server("send", "s", text="whoever is there")
