@@ -155,10 +155,15 @@ def test_a_stranger_takes_the_clients_address(world):
         assert not capture.count("other", SERVER, CLIENT)
         assert not xfrm.states(third)
         assert one(right, "established")
+        third.terminate()
+        third.reap()
         world.wire.unplug(third.namespace)
         world.wire.plug(left.namespace)
         right.namespace.ip("neigh", "flush", "all")
-        assert both.client("receive", "c", size=19, timeout=30)["text"] == "for the client only"
+        left.swanctl("--terminate", "--ike", "strangers", "--force")
+        both.client("send", "c", text="back again")
+        assert both.server("receive", "s", size=10, timeout=40)["text"] == "back again"
+        assert both.client("receive", "c", size=19, timeout=40)["text"] == "for the client only"
 
 
 def test_the_application_is_killed(world):
