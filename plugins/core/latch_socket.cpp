@@ -146,7 +146,7 @@ public:
 		const Flow &flow = policy_.flow;
 		xfrm_selector &selector = octets.info.sel;
 		selector.family = static_cast<uint16_t>(family_);
-		selector.proto = verdict == Verdict::none ? IPPROTO_RAW : flow.protocol;
+		selector.proto = verdict == Verdict::none ? uint8_t{IPPROTO_RAW} : flow.protocol;
 		select(out ? flow.remote : flow.local, selector.daddr, selector.prefixlen_d);
 		select(out ? flow.local : flow.remote, selector.saddr, selector.prefixlen_s);
 		select(out ? flow.remote_port : flow.local_port, selector.dport, selector.dport_mask);
