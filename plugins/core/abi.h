@@ -57,6 +57,9 @@ btns_status_t guard_reason(const char *function, btns_reason_t *reason, Body &&b
 	return status;
 }
 
+/** For the C ABI; points into the channel. */
+btns_channel_info_t to_info(const Channel &channel);
+
 /** REFUSED unless there is no reason to. */
 inline btns_status_t status_of(btns_reason_t reason)
 {

@@ -5,12 +5,15 @@
 
 #include "abi.h"
 #include "app_server.h"
+#include "latches.h"
 
 struct btns_app_server_t
 {
 	btns_app_server_t(const btns::Core &core, const btns::AppSocketFile &file)
 		: server(core.channels(), file, core.app_counters)
-	{}
+	{
+		server.set_latches(core.latches());
+	}
 
 	btns::AppServer server;
 };

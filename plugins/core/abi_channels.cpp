@@ -57,38 +57,13 @@ template <typename Use>
 void show(const btns::ChannelAnswer &answer, Use &&use)
 {
 	btns_channel_info_t info{};
+	if (answer.channel)
+	{
+		info = btns::to_info(*answer.channel);
+	}
 	info.protection = answer.protection;
 	info.code = answer.code;
 	info.reason = answer.reason;
-	if (answer.channel)
-	{
-		const btns::Channel &channel = *answer.channel;
-		info.sa = channel.sa;
-		info.child = channel.child;
-		info.connection = channel.connection.c_str();
-		info.child_name = channel.child_name.c_str();
-		info.confidentiality = channel.confidentiality;
-		info.integrity = channel.integrity;
-		info.mode = channel.mode;
-		info.encryption_algorithm = channel.encryption_algorithm.c_str();
-		info.integrity_algorithm = channel.integrity_algorithm.c_str();
-		info.local_method = channel.local_method;
-		info.peer_method = channel.peer_method;
-		info.asserted_id = channel.asserted_id.c_str();
-		info.authorized_id = channel.authorized_id.c_str();
-		info.local_fingerprint = channel.local_fingerprint ? channel.local_fingerprint->data() : nullptr;
-		info.peer_fingerprint = channel.peer_fingerprint ? channel.peer_fingerprint->data() : nullptr;
-		info.peer_key = {channel.peer_key.data(), channel.peer_key.size()};
-		info.outer = {btns::to_abi(channel.local.address),
-					  btns::to_abi(channel.peer.address),
-					  channel.local.port,
-					  channel.peer.port,
-					  channel.local.nat,
-					  channel.peer.nat};
-		info.established = channel.established;
-		info.endpoints = show(btns::BindingType::endpoints, channel.endpoints);
-		info.unique = show(btns::BindingType::unique, channel.unique);
-	}
 	use(info);
 }
 
@@ -114,6 +89,39 @@ btns_status_t show_found(const char *function, btns_core_t *core, btns_channel_c
 }
 
 } // namespace
+
+btns_channel_info_t btns::to_info(const Channel &channel)
+{
+	btns_channel_info_t info{};
+	info.protection = BTNS_PROTECTED;
+	info.code = info.reason = "";
+	info.sa = channel.sa;
+	info.child = channel.child;
+	info.connection = channel.connection.c_str();
+	info.child_name = channel.child_name.c_str();
+	info.confidentiality = channel.confidentiality;
+	info.integrity = channel.integrity;
+	info.mode = channel.mode;
+	info.encryption_algorithm = channel.encryption_algorithm.c_str();
+	info.integrity_algorithm = channel.integrity_algorithm.c_str();
+	info.local_method = channel.local_method;
+	info.peer_method = channel.peer_method;
+	info.asserted_id = channel.asserted_id.c_str();
+	info.authorized_id = channel.authorized_id.c_str();
+	info.local_fingerprint = channel.local_fingerprint ? channel.local_fingerprint->data() : nullptr;
+	info.peer_fingerprint = channel.peer_fingerprint ? channel.peer_fingerprint->data() : nullptr;
+	info.peer_key = {channel.peer_key.data(), channel.peer_key.size()};
+	info.outer = {btns::to_abi(channel.local.address),
+				  btns::to_abi(channel.peer.address),
+				  channel.local.port,
+				  channel.peer.port,
+				  channel.local.nat,
+				  channel.peer.nat};
+	info.established = channel.established;
+	info.endpoints = show(btns::BindingType::endpoints, channel.endpoints);
+	info.unique = show(btns::BindingType::unique, channel.unique);
+	return info;
+}
 
 extern "C" {
 

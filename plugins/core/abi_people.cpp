@@ -6,6 +6,7 @@
 #include <string>
 
 #include "abi.h"
+#include "latches.h"
 #include "reason.h"
 
 using btns::guard;
@@ -60,6 +61,10 @@ btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user)
 					 cb(user, "reserved-ranges",
 						core->core.pad()->reserved().size() + core->core.settings()->reserve.size() +
 							counts.reserved_ranges);
+					 const auto latches = core->core.latches();
+					 const auto latched = latches ? latches->counts() : btns::Latches::Counts{};
+					 cb(user, "latches", latched.latches);
+					 cb(user, "latched-sas", latched.sas);
 					 const btns::AppCounters &applications = *core->core.app_counters;
 					 cb(user, "app-clients", applications.clients);
 					 cb(user, "app-watches", applications.watches);

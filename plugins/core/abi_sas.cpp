@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "abi.h"
+#include "latches.h"
 #include "overload.h"
 
 using btns::guard;
@@ -54,6 +55,12 @@ void evict_all(btns::Core &core, const std::vector<btns::Eviction> &evictions, b
 			evict(user, eviction.sa, eviction.reason);
 		}
 	}
+}
+
+void refuse_latched(btns::Core &core, uint32_t sa, const btns_child_t &child, btns::ChildVerdict &verdict)
+{
+	core.table.child_down(sa, child.child);
+	verdict.reason = BTNS_REASON_LATCHED;
 }
 
 /** Run authorize_child() or child_up() of the side table. */
@@ -503,14 +510,32 @@ btns_status_t btns_child_authorize(btns_core_t *core, uint32_t sa, const btns_ch
 {
 	return decide_child(__func__, core, child, evict, user, reason,
 						[&](const btns::Context &context)
-						{ return core->core.table.authorize_child(sa, *child, context); });
+						{
+							btns::ChildVerdict verdict = core->core.table.authorize_child(sa, *child, context);
+							const auto latches = child->btns ? core->core.latches() : nullptr;
+							if (latches && verdict.reason == BTNS_REASON_NONE && latches->takes_latched(sa, *child))
+							{
+								refuse_latched(core->core, sa, *child, verdict);
+							}
+							return verdict;
+						});
 }
 
 btns_status_t btns_child_up(btns_core_t *core, uint32_t sa, const btns_child_t *child, btns_evict_cb_t evict,
 							void *user, btns_reason_t *reason)
 {
 	return decide_child(__func__, core, child, evict, user, reason,
-						[&](const btns::Context &context) { return core->core.table.child_up(sa, *child, context); });
+						[&](const btns::Context &context)
+						{
+							btns::ChildVerdict verdict = core->core.table.child_up(sa, *child, context);
+							const auto latches = core->core.latches();
+							if (latches && verdict.reason == BTNS_REASON_NONE &&
+								latches->installed(sa, *child) != BTNS_REASON_NONE)
+							{
+								refuse_latched(core->core, sa, *child, verdict);
+							}
+							return verdict;
+						});
 }
 
 void btns_child_down(btns_core_t *core, uint32_t sa, uint32_t child)

@@ -551,6 +551,31 @@ ChannelAnswer SideTable::of_sa(uint32_t sa) const
 	return complete(std::move(*found));
 }
 
+std::optional<Channel> SideTable::channel_of(uint32_t sa, const btns_child_t &child) const
+{
+	std::optional<Snapshot> found;
+	{
+		const Lock lock(mutex_);
+		const Record *record = find(sa);
+		if (record == nullptr || record->root.ike_version == 0)
+		{
+			return std::nullopt;
+		}
+		found = snapshot(sa, *record, nullptr);
+	}
+	const auto text = [](const char *name) { return name != nullptr ? name : ""; };
+	Channel &channel = found->channel;
+	channel.child = child.child;
+	channel.child_name = text(child.name);
+	channel.mode = child.mode;
+	channel.confidentiality = child.confidentiality;
+	channel.integrity = child.integrity;
+	channel.encryption_algorithm = text(child.encryption_algorithm);
+	channel.integrity_algorithm = text(child.integrity_algorithm);
+	found->authentication.integrity = child.integrity;
+	return complete(std::move(*found)).channel;
+}
+
 ChannelAnswer SideTable::of_child(uint32_t child) const
 {
 	std::optional<Snapshot> found;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 #include "core_state.h"
 
+#include "latches.h"
+
 namespace btns
 {
 
@@ -9,6 +11,15 @@ using Lock = std::lock_guard<std::mutex>;
 Core::Core(Settings settings)
 	: settings_(std::make_shared<const Settings>(std::move(settings))), pad_(std::make_shared<const PadConfig>())
 {}
+
+Core::~Core()
+{
+	if (latches_)
+	{
+		// others may have it, too
+		latches_->stop();
+	}
+}
 
 std::shared_ptr<const Settings> Core::settings() const
 {
@@ -34,6 +45,18 @@ void Core::commit(Draft draft)
 	auto next = std::make_shared<const PadConfig>(std::move(draft.entries), draft.own, settings()->reserve);
 	const Lock lock(mutex_);
 	pad_.swap(next);
+}
+
+std::shared_ptr<Latches> Core::latches() const
+{
+	const Lock lock(mutex_);
+	return latches_;
+}
+
+void Core::set_latches(std::shared_ptr<Latches> latches)
+{
+	const Lock lock(mutex_);
+	latches_.swap(latches);
 }
 
 std::vector<Core::NamedFinding> Core::new_findings()

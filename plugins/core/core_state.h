@@ -19,6 +19,8 @@
 namespace btns
 {
 
+class Latches;
+
 /** Findings that are remembered as reported, at most. */
 constexpr size_t reported_max = 16384;
 
@@ -34,6 +36,11 @@ class Core
 {
 public:
 	explicit Core(Settings settings);
+	~Core();
+	Core(const Core &) = delete;
+	Core &operator=(const Core &) = delete;
+	Core(Core &&) = delete;
+	Core &operator=(Core &&) = delete;
 
 	[[nodiscard]] std::shared_ptr<const Settings> settings() const;
 	[[nodiscard]] std::shared_ptr<const PadConfig> pad() const;
@@ -47,6 +54,10 @@ public:
 	};
 	/** What protects a flow, for applications and people. */
 	[[nodiscard]] const ChannelSource &channels() const { return table; }
+
+	/** NULL if there is no latching. */
+	[[nodiscard]] std::shared_ptr<Latches> latches() const;
+	void set_latches(std::shared_ptr<Latches> latches);
 
 	/** Findings that were not returned before. */
 	std::vector<NamedFinding> new_findings();
@@ -62,6 +73,7 @@ private:
 	mutable std::mutex mutex_;
 	std::shared_ptr<const Settings> settings_;
 	std::shared_ptr<const PadConfig> pad_;
+	std::shared_ptr<Latches> latches_;
 
 	std::mutex reported_mutex_;
 	/** hashes: a finding that is as long as the configuration makes it is not kept */

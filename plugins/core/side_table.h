@@ -212,6 +212,9 @@ public:
 	/** The channel of an IKE_SA, without a CHILD_SA; or of the CHILD_SA with a unique ID. */
 	[[nodiscard]] ChannelAnswer of_sa(uint32_t sa) const;
 	[[nodiscard]] ChannelAnswer of_child(uint32_t child) const;
+	/** The channel that a CHILD_SA of an IKE_SA makes, or will, as described; nothing if it is not known how the IKE_SA
+	 * was authenticated. */
+	[[nodiscard]] std::optional<Channel> channel_of(uint32_t sa, const btns_child_t &child) const;
 	[[nodiscard]] uint64_t generation() const override { return generation_.load(std::memory_order_acquire); }
 
 	/** What is known of an IKE_SA; FALSE if nothing is. */

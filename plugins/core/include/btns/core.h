@@ -1007,6 +1007,113 @@ void btns_app_stop(btns_app_server_t *server);
 /** @param server	may be NULL; nobody is in btns_app_line() */
 void btns_app_destroy(btns_app_server_t *server);
 
+/* ---- connection latching (RFC 5660) ---- */
+
+typedef struct btns_latches_options_t
+{
+	/** most latches in all, and of one client of the application socket; 0 for the defaults, 16384 and 4096 */
+	size_t latches;
+	size_t per_client;
+	/** btns_latches_wait() is called, so that SAs can be asked for; else there are latches over SAs that are there only */
+	bool acquire;
+} btns_latches_options_t;
+
+/**
+ * From now on there are latches. Connections that a daemon which did not end in good order has left with a latch's
+ * policy are reset first. To be called before any CHILD_SA is there, and before btns_app_start().
+ *
+ * @param error	BTNS_LINE_LEN octets: why not, a sentence; empty if BTNS_STATUS_OK
+ * @return		REFUSED if the kernel does not have what is needed, or the process lacks CAP_NET_ADMIN
+ */
+btns_status_t btns_latches_start(btns_core_t *core, const btns_latches_options_t *options, char *error);
+/** All latches are CLOSED, their connections reset; btns_latches_wait() returns. Does nothing if there are no latches. */
+void btns_latches_stop(btns_core_t *core);
+
+/* Without btns_latches_start() the following do nothing and let everything pass. */
+
+/** How a CHILD_SA will be in the kernel. */
+typedef struct btns_latches_sa_t
+{
+	uint32_t reqid;
+	/** outer addresses */
+	btns_addr_t local;
+	btns_addr_t remote;
+} btns_latches_sa_t;
+
+/**
+ * A CHILD_SA is about to be installed: to be called in front of the first of its two SAs that gets into the kernel, be
+ * it added or updated, and again as often as one likes. Latches of connections whose packets it would take and that it
+ * is not congruent to (RFC 5660 2.3) are dealt with: a stranger's CHILD_SA is refused; for an authenticated peer's they
+ * are BROKEN, and when this returns no packet of theirs passes. May wait, for two seconds at most. Not for hooks.
+ *
+ * @param child		as for btns_child_up(), with `mode` and what follows
+ * @param reason	LATCHED, or what failed; may be NULL
+ * @return			anything but OK, of a stranger's: it must not be installed. An authenticated peer's is installed
+ *					whatever is returned: on failure all latches are CLOSED
+ */
+btns_status_t btns_latches_before_install(btns_core_t *core, uint32_t sa, const btns_child_t *child,
+										const btns_latches_sa_t *kernel, btns_reason_t *reason);
+/** Nothing of a CHILD_SA is in the kernel any more: both its SAs are deleted, or it was never installed. Not before: it
+ * might get packets of those whose latches it has broken and that wait. */
+void btns_latches_gone(btns_core_t *core, uint32_t child);
+/** The outer addresses of a CHILD_SA have changed in the kernel. */
+void btns_latches_moved(btns_core_t *core, uint32_t child, const btns_addr_t *local, const btns_addr_t *remote);
+/** Dead peer detection: the peer of an IKE_SA is dead or has restarted. Its latches are BROKEN for good. */
+void btns_latches_peer_dead(btns_core_t *core, uint32_t sa);
+/**
+ * Is there a latch over SAs with this reqid? Then it should be kept for SAs with the same selectors, even if there are
+ * none for a while: nobody can change the policy of a socket that only the application has.
+ */
+bool btns_latches_has_reqid(btns_core_t *core, uint32_t reqid);
+
+/** A flow that wants SAs. */
+typedef struct btns_latches_acquire_t
+{
+	/** of the latch */
+	uint64_t latch;
+	/** local_port 0, and a local address of family 0, are not known yet */
+	btns_flow_t flow;
+	/** for this flow alone */
+	bool narrow;
+} btns_latches_acquire_t;
+
+/** Wait for the next flow that wants SAs. To be called by one thread, again and again. FALSE once there are no latches
+ * any more. */
+bool btns_latches_wait(btns_core_t *core, btns_latches_acquire_t *out);
+/** There will be no SAs for it: a latch that still waits for them is CLOSED. */
+void btns_latches_refuse(btns_core_t *core, uint64_t latch);
+
+/** A latch, for display. Strings are valid during the callback only, or static. */
+typedef struct btns_latches_info_t
+{
+	uint64_t latch;
+	/** the client of the application socket */
+	uint64_t client;
+	/** of a listener that it was born of, else 0 */
+	uint64_t listener;
+	/** remote end of family 0 for a listener; the local one may be open */
+	btns_flow_t flow;
+	/** "listener", "larval", "established", "broken" */
+	const char *state;
+	/** why it is in that state: code and sentence */
+	const char *code;
+	const char *reason;
+	/** what was asked for */
+	bool confidentiality;
+	bool authenticated;
+	bool narrow;
+	bool wait;
+	uint32_t reqid;
+	/** as it was latched; NULL before it was established */
+	const btns_channel_info_t *channel;
+} btns_latches_info_t;
+
+typedef void (*btns_latches_cb_t)(void *user, const btns_latches_info_t *info);
+/** Enumerate latches by ascending ID, no longer than there are some: those that come meanwhile may be shown or not. */
+btns_status_t btns_latches_each(btns_core_t *core, btns_latches_cb_t cb, void *user);
+/** Administrative close: its connection is reset. REFUSED if there is no such latch. */
+btns_status_t btns_latches_close(btns_core_t *core, uint64_t latch);
+
 /* ---- for people ---- */
 
 typedef void (*btns_peer_cb_t)(void *user, const btns_peer_info_t *info);
@@ -1015,7 +1122,7 @@ btns_status_t btns_peers_each(btns_core_t *core, btns_peer_cb_t cb, void *user);
 
 typedef void (*btns_stat_cb_t)(void *user, const char *name, uint64_t value);
 /** accepted, refused, refused-<code> for every reason, evicted, peers, children, half-open, key-time, key-sources,
- * records, reserved-ranges, app-clients, app-watches, app-requests, app-refused. */
+ * records, reserved-ranges, latches, latched-sas, app-clients, app-watches, app-requests, app-refused. */
 btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user);
 /** Count a refusal. @return TRUE if a log line is due under log_rate; now in seconds of a monotonic clock */
 bool btns_refused(btns_core_t *core, btns_reason_t reason, int64_t now);
