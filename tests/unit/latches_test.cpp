@@ -1,0 +1,1240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+/*
+ * Latches over SAs that charon would have, and over real sockets. The kernel has no SA: what a latch lets pass does not
+ * get anywhere either, so what arrives tells what was let pass in the clear.
+ */
+#include "latches.h"
+
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <array>
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "abi.h"
+#include "app_world.h"
+#include "core_world.h"
+#include "net_world.h"
+
+namespace
+{
+
+using btns::Descriptor;
+using btns::Endpoint;
+using btns::LatchAnswer;
+using btns::LatchDisposition;
+using btns::Latches;
+using btns::LatchId;
+using btns::LatchOutcome;
+using btns::LatchReason;
+using btns::LatchRequest;
+using btns::LatchState;
+using btns::test::add_address;
+using btns::test::address_of;
+using btns::test::bound_socket_at;
+using btns::test::Connection;
+using btns::test::eventually;
+using btns::test::in_own_network;
+using btns::test::new_spki;
+using btns::test::office;
+using btns::test::Pair;
+using btns::test::receives;
+using btns::test::try_connect;
+using btns::test::try_send;
+using btns::test::ts;
+using btns::test::World;
+using std::chrono::milliseconds;
+using Octets = std::vector<uint8_t>;
+
+#define RUN_IN_OWN_NETWORK(...)                                                                                        \
+	if (!in_own_network(__VA_ARGS__))                                                                                  \
+	{                                                                                                                  \
+		GTEST_SKIP() << "cannot have a network namespace";                                                             \
+	}
+
+constexpr const char *here = "10.99.0.1";
+constexpr const char *there = "203.0.113.5";
+constexpr btns::LatchOwner owner = 7;
+
+/** Who has IKE_SAs with us. */
+struct Peer
+{
+	uint32_t sa;
+	/** a BTNS peer; else an authenticated one */
+	bool stranger;
+	std::string id;
+	Octets key = new_spki();
+};
+
+/** One CHILD_SA. */
+struct Sa
+{
+	uint32_t child;
+	uint32_t reqid;
+	btns_mode_t mode = BTNS_MODE_TRANSPORT;
+	const char *suite = "AES_GCM_16-128";
+	bool confidentiality = true;
+	btns_ts_t remote = ts(there);
+	btns_ts_t local = ts(here);
+};
+
+btns_child_t to_child(const Peer &peer, const Sa &sa, const btns_addr_t &host)
+{
+	btns_child_t child{};
+	child.btns = peer.stranger;
+	child.connection = peer.stranger ? "strangers" : "office";
+	child.hosts = &host;
+	child.host_count = 1;
+	child.local = &sa.local;
+	child.local_count = 1;
+	child.remote = &sa.remote;
+	child.remote_count = 1;
+	child.installing = true;
+	child.child = sa.child;
+	child.name = "data";
+	child.encryption_algorithm = sa.suite;
+	child.mode = sa.mode;
+	child.integrity = true;
+	child.confidentiality = sa.confidentiality;
+	return child;
+}
+
+/** A core with latches; to be made in a network of its own. */
+class LatchWorld
+{
+public:
+	explicit LatchWorld(bool acquire = true)
+	{
+		btns_latches_options_t options{};
+		options.acquire = acquire;
+		std::array<char, BTNS_LINE_LEN> error{};
+		EXPECT_EQ(btns_latches_start(world, &options, error.data()), BTNS_STATUS_OK) << error.data();
+		latches = state().core.latches();
+		add_address(here, 1);
+		add_address(there, 2);
+	}
+
+	btns_core_t &state() { return *static_cast<btns_core_t *>(world); }
+
+	/** An IKE_SA is up. */
+	void up(const Peer &peer)
+	{
+		if (peer.stranger)
+		{
+			world.stranger(peer.sa, there, peer.key);
+		}
+		btns_root_t root{};
+		root.ike_version = 2;
+		root.connection = peer.stranger ? "strangers" : "office";
+		root.authorized_id = peer.stranger ? nullptr : peer.id.c_str();
+		root.local.method = BTNS_METHOD_PUBLIC_KEY;
+		root.peer.method = BTNS_METHOD_PUBLIC_KEY;
+		root.local.rounds = root.peer.rounds = 1;
+		root.local.key = {own_.data(), own_.size()};
+		if (!peer.stranger)
+		{
+			root.peer.key = {peer.key.data(), peer.key.size()};
+		}
+		root.established = 1;
+		EXPECT_EQ(btns_sa_root(world, peer.sa, &root), BTNS_STATUS_OK);
+	}
+
+	btns_reason_t authorize(const Peer &peer, const Sa &sa, bool with_mode = false)
+	{
+		btns_child_t child = to_child(peer, sa, host_);
+		if (!with_mode)
+		{
+			child.mode = BTNS_MODE_NONE;
+			child.encryption_algorithm = nullptr;
+			child.integrity = child.confidentiality = false;
+		}
+		btns_reason_t reason = BTNS_REASON_NONE;
+		btns_child_authorize(world, peer.sa, &child, World::evict, &world, &reason);
+		return reason;
+	}
+	btns_reason_t before_install(const Peer &peer, const Sa &sa)
+	{
+		const btns_child_t child = to_child(peer, sa, host_);
+		const btns_latches_sa_t kernel{sa.reqid, btns::test::addr(here), btns::test::addr(there)};
+		btns_reason_t reason = BTNS_REASON_NONE;
+		last_status = btns_latches_before_install(world, peer.sa, &child, &kernel, &reason);
+		return reason;
+	}
+	void installed(const Peer &peer, const Sa &sa)
+	{
+		const btns_child_t child = to_child(peer, sa, host_);
+		EXPECT_EQ(btns_child_installed(world, peer.sa, &child), BTNS_STATUS_OK);
+	}
+	/** All that charon tells when a CHILD_SA comes. */
+	btns_reason_t install(const Peer &peer, const Sa &sa)
+	{
+		btns_reason_t reason = authorize(peer, sa);
+		reason = reason == BTNS_REASON_NONE ? before_install(peer, sa) : reason;
+		if (reason == BTNS_REASON_NONE)
+		{
+			installed(peer, sa);
+			const btns_child_t child = to_child(peer, sa, host_);
+			btns_child_up(world, peer.sa, &child, World::evict, &world, &reason);
+		}
+		return reason;
+	}
+	void remove(const Peer &peer, const Sa &sa)
+	{
+		btns_child_down(world, peer.sa, sa.child);
+		btns_latches_gone(world, sa.child);
+	}
+
+	/** The next alert for an owner. */
+	std::optional<btns::LatchAlert> alert(btns::LatchOwner whom = owner) { return latches->take_alert(whom); }
+	LatchState state_of(LatchId id) { return latches->inquire(owner, id).state; }
+
+	World world{{Connection{}, office()}};
+	std::shared_ptr<Latches> latches;
+	btns_status_t last_status = BTNS_STATUS_OK;
+
+private:
+	Octets own_ = new_spki();
+	btns_addr_t host_ = btns::test::addr(there);
+};
+
+/** A TCP connection between the two addresses, mine being the one at `here`. */
+Pair connection()
+{
+	const Descriptor listener = bound_socket_at(there, SOCK_STREAM);
+	EXPECT_EQ(listen(listener.get(), 1), 0);
+	Pair pair{bound_socket_at(here, SOCK_STREAM), Descriptor()};
+	EXPECT_EQ(try_connect(pair.mine.get(), address_of(listener.get())), 0);
+	pair.other = Descriptor(accept(listener.get(), nullptr, nullptr));
+	EXPECT_TRUE(pair.other);
+	return pair;
+}
+
+Pair datagrams()
+{
+	Pair pair{bound_socket_at(here, SOCK_DGRAM), bound_socket_at(there, SOCK_DGRAM)};
+	EXPECT_EQ(try_connect(pair.mine.get(), address_of(pair.other.get())), 0);
+	EXPECT_EQ(try_connect(pair.other.get(), address_of(pair.mine.get())), 0);
+	return pair;
+}
+
+Endpoint endpoint_of(const Descriptor &socket)
+{
+	const auto found = btns::latchable_socket(socket.get(), btns::test::this_network());
+	EXPECT_TRUE(found);
+	return {found->flow.local, found->flow.local_port, false};
+}
+
+bool passes(const Pair &pair)
+{
+	return try_send(pair.mine.get()) == 0 && receives(pair.other.get()) && try_send(pair.other.get()) == 0 &&
+		   receives(pair.mine.get());
+}
+
+bool passes_nothing(const Pair &pair)
+{
+	try_send(pair.mine.get());
+	try_send(pair.other.get());
+	return !receives(pair.other.get()) && !receives(pair.mine.get());
+}
+
+LatchRequest waiting()
+{
+	LatchRequest request;
+	request.disposition = LatchDisposition::wait;
+	return request;
+}
+
+LatchAnswer latch(LatchWorld &world, const Descriptor &socket, const LatchRequest &request = {},
+				  const std::optional<Endpoint> &destination = std::nullopt)
+{
+	return world.latches->latch(owner, socket.get(), destination, request);
+}
+
+const Peer stranger{1, true, ""};
+const Peer alice{2, false, "alice"};
+const Peer bob{3, false, "bob"};
+
+class LatchesTest : public testing::TestWithParam<bool>
+{
+protected:
+	/** the peer that latches are made to: a stranger, or alice */
+	static const Peer &peer() { return GetParam() ? stranger : alice; }
+};
+
+INSTANTIATE_TEST_SUITE_P(With, LatchesTest, testing::Bool(),
+						 [](const auto &param) { return param.param ? "stranger" : "authenticated"; });
+
+TEST_P(LatchesTest, a_connection_is_latched_and_released)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(peer());
+			ASSERT_EQ(world.install(peer(), {1, 11}), BTNS_REASON_NONE);
+			for (const bool tcp : {true, false})
+			{
+				const Pair pair = tcp ? connection() : datagrams();
+				ASSERT_TRUE(passes(pair));
+				const LatchAnswer made = latch(world, pair.mine);
+				ASSERT_EQ(made.outcome, LatchOutcome::made) << made.text;
+				EXPECT_EQ(made.state, LatchState::established);
+				ASSERT_TRUE(made.channel);
+				EXPECT_EQ(made.channel->child, 1U);
+				EXPECT_TRUE(made.indeterminate);
+				EXPECT_EQ(made.tuple.remote_port, endpoint_of(pair.other).port);
+				EXPECT_TRUE(passes_nothing(pair));
+
+				EXPECT_EQ(latch(world, pair.mine).outcome, LatchOutcome::exists);
+				EXPECT_EQ(world.latches->find(owner, pair.mine.get()).id, made.id);
+				EXPECT_EQ(world.latches->find(owner, pair.other.get()).outcome, LatchOutcome::no_such);
+				EXPECT_EQ(world.latches->find(owner + 1, pair.mine.get()).outcome, LatchOutcome::no_such);
+				EXPECT_EQ(world.latches->inquire(owner + 1, made.id).outcome, LatchOutcome::no_such);
+				EXPECT_EQ(world.latches->release(owner + 1, made.id, pair.mine.get()).outcome, LatchOutcome::no_such);
+				EXPECT_EQ(world.latches->release(owner, made.id, pair.other.get()).outcome, LatchOutcome::bad_socket);
+				EXPECT_TRUE(btns_latches_has_reqid(world.world, 11));
+				const LatchAnswer released = world.latches->release(owner, made.id, pair.mine.get());
+				EXPECT_EQ(released.outcome, LatchOutcome::made);
+				EXPECT_EQ(released.state, LatchState::closed);
+				EXPECT_FALSE(btns_latches_has_reqid(world.world, 11));
+				EXPECT_TRUE(eventually([&] { return receives(pair.other.get()) || !tcp; }));
+				EXPECT_FALSE(world.alert());
+			}
+		});
+}
+
+TEST(LatchesTest, what_is_not_protected_is_as_it_was)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world(false);
+			const Pair pair = connection();
+			for (const LatchRequest &request : {LatchRequest{}, waiting()})
+			{
+				EXPECT_EQ(latch(world, pair.mine, request).outcome, LatchOutcome::unprotected);
+				EXPECT_TRUE(passes(pair));
+			}
+			EXPECT_EQ(world.latches->counts().latches, 0U);
+			EXPECT_EQ(latch(world, Descriptor(socket(AF_UNIX, SOCK_STREAM, 0))).outcome, LatchOutcome::bad_socket);
+			EXPECT_EQ(latch(world, pair.mine, {}, Endpoint{{4, 1}, 1, false}).outcome, LatchOutcome::bad_socket);
+			EXPECT_EQ(latch(world, Descriptor(socket(AF_INET, SOCK_STREAM, 0)), {}, Endpoint{{6, 1}, 1, false}).outcome,
+					  LatchOutcome::bad_socket);
+			EXPECT_EQ(latch(world, Descriptor(socket(AF_INET, SOCK_STREAM, 0))).outcome, LatchOutcome::bad_socket);
+		});
+}
+
+TEST(LatchesTest, what_is_not_wanted_is_as_it_was)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(stranger);
+			Sa plain{1, 11};
+			plain.confidentiality = false;
+			ASSERT_EQ(world.install(stranger, plain), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			LatchRequest request;
+			EXPECT_EQ(latch(world, pair.mine, request).outcome, LatchOutcome::not_wanted);
+			request.confidentiality = false;
+			request.auth = btns::LatchAuth::authenticated;
+			EXPECT_EQ(latch(world, pair.mine, request).outcome, LatchOutcome::not_wanted);
+			request.auth = btns::LatchAuth::any;
+			request.mode = BTNS_MODE_TUNNEL;
+			EXPECT_EQ(latch(world, pair.mine, request).outcome, LatchOutcome::not_wanted);
+			request.mode = BTNS_MODE_TRANSPORT;
+			request.peer_key = btns::Fingerprint{};
+			EXPECT_EQ(latch(world, pair.mine, request).outcome, LatchOutcome::not_wanted);
+			EXPECT_TRUE(passes(pair));
+			btns_key_t key{};
+			ASSERT_EQ(btns_sa_verified_key(world.world, stranger.sa, &key), BTNS_STATUS_OK);
+			std::ranges::copy(key.fingerprint, request.peer_key->begin());
+			EXPECT_EQ(latch(world, pair.mine, request).state, LatchState::established);
+		});
+}
+
+TEST(LatchesTest, before_connect_it_is_larval)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			const Descriptor listener = bound_socket_at(there, SOCK_STREAM, 4000);
+			ASSERT_EQ(listen(listener.get(), 1), 0);
+			const Descriptor client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+			const LatchAnswer made = latch(world, client, {}, endpoint_of(listener));
+			ASSERT_EQ(made.outcome, LatchOutcome::made) << made.text;
+			EXPECT_EQ(made.state, LatchState::larval);
+			EXPECT_FALSE(made.ready);
+			EXPECT_EQ(try_connect(client.get(), address_of(listener.get())), EPERM);
+
+			const auto wanted = world.latches->wait_acquire();
+			ASSERT_TRUE(wanted);
+			EXPECT_EQ(wanted->latch, made.id);
+			EXPECT_EQ(wanted->flow.remote_port, 4000);
+			EXPECT_NE(wanted->flow.local.family, 0U) << "the route's source";
+			EXPECT_EQ(wanted->flow.local_port, 0);
+
+			Sa sa{1, 11};
+			sa.local = ts(btns::to_text(btns::host_range(wanted->flow.local)));
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, sa), BTNS_REASON_NONE);
+			LatchAnswer now = world.latches->connected(owner, made.id, client.get());
+			EXPECT_EQ(now.outcome, LatchOutcome::made) << now.text;
+			EXPECT_EQ(now.state, LatchState::larval);
+			EXPECT_TRUE(now.ready);
+			// there is no SA in the kernel
+			EXPECT_EQ(try_connect(client.get(), address_of(listener.get())), EAGAIN);
+			EXPECT_EQ(world.latches->release(owner, made.id, client.get()).outcome, LatchOutcome::made);
+			EXPECT_EQ(try_connect(client.get(), address_of(listener.get())), 0);
+		});
+}
+
+/** The latch of a socket that is connected behind its back, since there is no ESP. */
+LatchAnswer make_connected(LatchWorld &world, const Descriptor &client, const Descriptor &listener,
+						   const LatchAnswer &made)
+{
+	EXPECT_TRUE(btns::clear_socket_policy(client.get()));
+	EXPECT_EQ(try_connect(client.get(), address_of(listener.get())), 0);
+	return world.latches->connected(owner, made.id, client.get());
+}
+
+TEST_P(LatchesTest, it_is_established_once_connected)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(peer());
+			ASSERT_EQ(world.install(peer(), {1, 11}), BTNS_REASON_NONE);
+			const Descriptor listener = bound_socket_at(there, SOCK_STREAM, 4000);
+			ASSERT_EQ(listen(listener.get(), 1), 0);
+			const Descriptor client = bound_socket_at(here, SOCK_STREAM);
+			const LatchAnswer made = latch(world, client, {}, endpoint_of(listener));
+			ASSERT_EQ(made.outcome, LatchOutcome::made) << made.text;
+			EXPECT_TRUE(made.ready);
+			const LatchAnswer now = make_connected(world, client, listener, made);
+			EXPECT_EQ(now.outcome, LatchOutcome::made) << now.text;
+			EXPECT_EQ(now.state, LatchState::established);
+			const Pair pair{Descriptor(fcntl(client.get(), F_DUPFD_CLOEXEC, 0)),
+							Descriptor(accept(listener.get(), nullptr, nullptr))};
+			EXPECT_TRUE(passes_nothing(pair));
+			EXPECT_FALSE(world.alert());
+		});
+}
+
+TEST(LatchesTest, it_is_not_established_with_another_than_it_became_ready_with)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			world.up(bob);
+			const Sa of_alice{1, 11};
+			ASSERT_EQ(world.install(alice, of_alice), BTNS_REASON_NONE);
+			const Descriptor listener = bound_socket_at(there, SOCK_STREAM, 4000);
+			ASSERT_EQ(listen(listener.get(), 1), 0);
+			const Descriptor client = bound_socket_at(here, SOCK_STREAM);
+			const LatchAnswer made = latch(world, client, {}, endpoint_of(listener));
+			ASSERT_TRUE(made.ready) << made.text;
+			world.remove(alice, of_alice);
+			ASSERT_EQ(world.install(bob, {2, 11}), BTNS_REASON_NONE);
+			const LatchAnswer now = make_connected(world, client, listener, made);
+			EXPECT_EQ(now.outcome, LatchOutcome::conflict);
+			const Pair pair{Descriptor(fcntl(client.get(), F_DUPFD_CLOEXEC, 0)),
+							Descriptor(accept(listener.get(), nullptr, nullptr))};
+			EXPECT_TRUE(passes_nothing(pair));
+		});
+}
+
+TEST(LatchesTest, a_stranger_never_breaks_a_latch)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			const Sa of_alice{1, 11};
+			ASSERT_EQ(world.install(alice, of_alice), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const LatchAnswer made = latch(world, pair.mine);
+			ASSERT_EQ(made.state, LatchState::established);
+			world.remove(alice, of_alice);
+			btns_sa_drop(world.world, alice.sa);
+
+			world.up(stranger);
+			EXPECT_EQ(world.authorize(stranger, {2, 12}), BTNS_REASON_LATCHED);
+			EXPECT_EQ(world.authorize(stranger, {2, 12}, true), BTNS_REASON_LATCHED);
+			EXPECT_EQ(world.before_install(stranger, {2, 12}), BTNS_REASON_LATCHED);
+			EXPECT_EQ(world.last_status, BTNS_STATUS_REFUSED);
+			EXPECT_EQ(world.state_of(made.id), LatchState::established);
+			EXPECT_FALSE(world.alert());
+			// another address is its own
+			Sa elsewhere{3, 13};
+			elsewhere.remote = ts("203.0.113.6");
+			EXPECT_EQ(world.before_install(stranger, elsewhere), BTNS_REASON_NONE);
+			// with the latched reqid it is not
+			elsewhere.child = 4;
+			elsewhere.reqid = 11;
+			EXPECT_EQ(world.before_install(stranger, elsewhere), BTNS_REASON_LATCHED);
+			// once it is released, nothing is in the way
+			EXPECT_EQ(world.latches->release(owner, made.id, pair.mine.get()).outcome, LatchOutcome::made);
+			EXPECT_EQ(world.install(stranger, {2, 12}), BTNS_REASON_NONE);
+		});
+}
+
+TEST(LatchesTest, a_stranger_that_comes_again_is_who_it_was)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(stranger);
+			const Sa first{1, 11};
+			ASSERT_EQ(world.install(stranger, first), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const LatchAnswer made = latch(world, pair.mine);
+			ASSERT_EQ(made.state, LatchState::established);
+			world.remove(stranger, first);
+			btns_sa_drop(world.world, stranger.sa);
+
+			Peer again = stranger;
+			again.sa = 9;
+			world.up(again);
+			EXPECT_EQ(world.install(again, {2, 11}), BTNS_REASON_NONE);
+			EXPECT_EQ(world.state_of(made.id), LatchState::established);
+			// in another mode it is not
+			Sa tunnel{3, 11, BTNS_MODE_TUNNEL};
+			EXPECT_EQ(world.authorize(again, tunnel), BTNS_REASON_NONE) << "it is not known yet";
+			EXPECT_EQ(world.before_install(again, tunnel), BTNS_REASON_LATCHED);
+			EXPECT_EQ(world.state_of(made.id), LatchState::established);
+		});
+}
+
+TEST_P(LatchesTest, an_authenticated_peer_breaks_a_latch_before_its_sa_is_there)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(peer());
+			world.up(bob);
+			ASSERT_EQ(world.install(peer(), {1, 11}), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const Pair udp = datagrams();
+			const LatchAnswer made = latch(world, pair.mine);
+			ASSERT_EQ(made.state, LatchState::established);
+			const LatchAnswer second = latch(world, udp.mine);
+			ASSERT_EQ(second.state, LatchState::established);
+			EXPECT_EQ(world.before_install(bob, {2, 12}), BTNS_REASON_NONE);
+			EXPECT_EQ(try_send(pair.mine.get()), ECONNABORTED);
+			EXPECT_EQ(try_send(udp.mine.get()), EDESTADDRREQ);
+			EXPECT_EQ(world.state_of(made.id), LatchState::broken);
+			const auto told = world.alert();
+			ASSERT_TRUE(told);
+			EXPECT_EQ(told->latch, made.id);
+			EXPECT_EQ(told->state, LatchState::broken);
+			EXPECT_EQ(told->reason, LatchReason::conflict);
+			EXPECT_TRUE(world.alert());
+			EXPECT_EQ(world.latches->next_alerted(), 0U);
+			// and no more latches as long as there are both
+			const Pair late = connection();
+			EXPECT_EQ(latch(world, late.mine).outcome, LatchOutcome::conflict);
+			EXPECT_TRUE(passes(late));
+		});
+}
+
+TEST_P(LatchesTest, who_waits_is_blocked_until_the_conflict_is_cleared)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(peer());
+			world.up(bob);
+			ASSERT_EQ(world.install(peer(), {1, 11}), BTNS_REASON_NONE);
+			const Pair pair = datagrams();
+			const LatchAnswer made = latch(world, pair.mine, waiting());
+			ASSERT_EQ(made.state, LatchState::established) << made.text;
+			EXPECT_EQ(try_send(pair.mine.get()), EAGAIN) << "there is no SA with the reqid";
+			const Sa of_bob{2, 12};
+			EXPECT_EQ(world.before_install(bob, of_bob), BTNS_REASON_NONE);
+			EXPECT_EQ(try_send(pair.mine.get()), EPERM);
+			EXPECT_EQ(world.state_of(made.id), LatchState::broken);
+			EXPECT_EQ(world.alert()->state, LatchState::broken);
+			EXPECT_TRUE(passes_nothing(pair));
+			btns_latches_gone(world.world, of_bob.child);
+			EXPECT_EQ(world.state_of(made.id), LatchState::established);
+			EXPECT_EQ(world.alert()->reason, LatchReason::cleared);
+			EXPECT_TRUE(eventually([&] { return try_send(pair.mine.get()) == EAGAIN; }));
+			EXPECT_EQ(world.latches->counts().kept, 1U);
+			EXPECT_EQ(world.latches->release(owner, made.id, pair.mine.get()).outcome, LatchOutcome::made);
+			EXPECT_EQ(world.latches->counts().kept, 0U);
+			EXPECT_TRUE(passes(pair));
+		});
+}
+
+TEST(LatchesTest, who_waits_may_be_born_broken)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			world.up(bob);
+			const Sa of_bob{2, 12};
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			Sa wide = of_bob;
+			wide.remote = ts("203.0.113.0/24");
+			ASSERT_EQ(world.install(bob, wide), BTNS_REASON_NONE);
+			const Pair pair = datagrams();
+			const LatchAnswer made = latch(world, pair.mine, waiting());
+			EXPECT_EQ(made.outcome, LatchOutcome::made);
+			EXPECT_EQ(made.state, LatchState::broken);
+			EXPECT_EQ(try_send(pair.mine.get()), EPERM);
+			EXPECT_EQ(world.alert()->state, LatchState::broken);
+			world.remove(bob, of_bob);
+			EXPECT_EQ(world.state_of(made.id), LatchState::established);
+			EXPECT_TRUE(world.latches->inquire(owner, made.id).channel);
+			EXPECT_TRUE(eventually([&] { return try_send(pair.mine.get()) == EAGAIN; }));
+			EXPECT_EQ(world.alert()->state, LatchState::established);
+		});
+}
+
+TEST_P(LatchesTest, congruent_sas_do_not_break_it)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(peer());
+			ASSERT_EQ(world.install(peer(), {1, 11}), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const LatchAnswer made = latch(world, pair.mine);
+			ASSERT_EQ(made.state, LatchState::established);
+			// rekeyed, with another suite, which is indeterminate
+			Sa next{2, 11};
+			next.suite = "CHACHA20_POLY1305-256";
+			EXPECT_EQ(world.install(peer(), next), BTNS_REASON_NONE);
+			world.remove(peer(), {1, 11});
+			EXPECT_EQ(world.state_of(made.id), LatchState::established);
+			EXPECT_FALSE(world.alert());
+			EXPECT_EQ(world.latches->inquire(owner, made.id).channel->child, 1U) << "what is latched is frozen";
+			EXPECT_EQ(world.latches->counts().sas, 1U);
+		});
+}
+
+TEST(LatchesTest, a_narrow_one_has_its_suite_latched)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			LatchRequest request;
+			request.narrow = true;
+			const LatchAnswer made = latch(world, pair.mine, request);
+			EXPECT_EQ(made.state, LatchState::larval) << "there is a wide SA only";
+			EXPECT_TRUE(world.latches->wait_acquire()->narrow);
+			Sa narrow{2, 12};
+			narrow.local = ts(here, endpoint_of(pair.mine).port, endpoint_of(pair.mine).port);
+			narrow.remote = ts(there, endpoint_of(pair.other).port, endpoint_of(pair.other).port);
+			narrow.local.protocol = narrow.remote.protocol = IPPROTO_TCP;
+			ASSERT_EQ(world.install(alice, narrow), BTNS_REASON_NONE);
+			const LatchAnswer now = world.latches->connected(owner, made.id, pair.mine.get());
+			EXPECT_EQ(now.state, LatchState::established) << now.text;
+			EXPECT_FALSE(now.indeterminate);
+			Sa other = narrow;
+			other.child = 3;
+			other.suite = "CHACHA20_POLY1305-256";
+			EXPECT_EQ(world.before_install(alice, other), BTNS_REASON_NONE);
+			EXPECT_EQ(world.state_of(made.id), LatchState::broken);
+		});
+}
+
+TEST(LatchesTest, what_does_not_come_in_time_closes_it)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			const Pair pair = connection();
+			LatchRequest request;
+			request.timeout = 50;
+			const LatchAnswer made = latch(world, pair.mine, request);
+			ASSERT_EQ(made.state, LatchState::larval);
+			EXPECT_TRUE(passes_nothing(pair));
+			EXPECT_TRUE(
+				eventually([&] { return world.latches->inquire(owner, made.id).outcome == LatchOutcome::no_such; }));
+			const auto told = world.alert();
+			ASSERT_TRUE(told);
+			EXPECT_EQ(told->state, LatchState::closed);
+			EXPECT_EQ(told->reason, LatchReason::not_established);
+			EXPECT_TRUE(eventually([&] { return try_send(pair.mine.get()) != 0; }));
+
+			const Pair other = connection();
+			const LatchAnswer refused = latch(world, other.mine);
+			ASSERT_EQ(refused.state, LatchState::larval);
+			btns_latches_refuse(world.world, refused.id);
+			EXPECT_EQ(world.latches->inquire(owner, refused.id).outcome, LatchOutcome::no_such);
+			EXPECT_EQ(world.alert()->reason, LatchReason::not_established);
+		});
+}
+
+TEST(LatchesTest, a_connection_that_ends_closes_its_latch)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			for (const bool tcp : {true, false})
+			{
+				Pair pair = tcp ? connection() : datagrams();
+				const LatchAnswer made = latch(world, pair.mine);
+				ASSERT_EQ(made.state, LatchState::established);
+				if (tcp)
+				{
+					// without ESP nobody acknowledges its end
+					btns::SocketDiag().reset(made.tuple, 0);
+				}
+				pair.mine.reset();
+				EXPECT_TRUE(eventually([&] { return world.latches->counts().latches == 0; }));
+				const auto told = world.alert();
+				ASSERT_TRUE(told);
+				EXPECT_EQ(told->latch, made.id);
+				EXPECT_EQ(told->state, LatchState::closed);
+				EXPECT_EQ(told->reason, LatchReason::socket_gone);
+			}
+		});
+}
+
+TEST(LatchesTest, when_its_owner_goes_connections_are_reset)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const Pair second = connection();
+			const Pair others = connection();
+			ASSERT_EQ(latch(world, pair.mine).state, LatchState::established);
+			ASSERT_EQ(latch(world, second.mine, waiting()).state, LatchState::established);
+			ASSERT_EQ(world.latches->latch(owner + 1, others.mine.get(), std::nullopt, {}).state,
+					  LatchState::established);
+			world.latches->owner_gone(owner);
+			EXPECT_TRUE(eventually([&] { return try_send(pair.mine.get()) == ECONNABORTED; }));
+			EXPECT_TRUE(eventually([&] { return try_send(second.mine.get()) == ECONNABORTED; }));
+			EXPECT_EQ(world.latches->counts().latches, 1U);
+			EXPECT_EQ(world.latches->counts().kept, 0U);
+			EXPECT_EQ(try_send(others.mine.get()), 0);
+			EXPECT_FALSE(world.alert());
+		});
+}
+
+TEST(LatchesTest, an_administrator_closes_it)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const LatchAnswer made = latch(world, pair.mine);
+			std::vector<std::string> shown;
+			EXPECT_EQ(btns_latches_each(
+						  world.world,
+						  [](void *user, const btns_latches_info_t *info)
+						  {
+							  auto &list = *static_cast<std::vector<std::string> *>(user);
+							  list.push_back(std::string(info->state) + " " + info->channel->authorized_id);
+							  EXPECT_EQ(info->reqid, 11U);
+							  EXPECT_EQ(info->client, owner);
+						  },
+						  &shown),
+					  BTNS_STATUS_OK);
+			EXPECT_EQ(shown, std::vector<std::string>{"established alice"});
+			EXPECT_EQ(btns_latches_close(world.world, made.id + 1), BTNS_STATUS_REFUSED);
+			EXPECT_EQ(btns_latches_close(world.world, made.id), BTNS_STATUS_OK);
+			EXPECT_EQ(try_send(pair.mine.get()), ECONNABORTED);
+			EXPECT_EQ(world.alert()->reason, LatchReason::administrator);
+			EXPECT_EQ(world.world.stat("latches"), 0U);
+			EXPECT_EQ(world.world.stat("latched-sas"), 1U);
+		});
+}
+
+TEST(LatchesTest, a_listener_gives_birth)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			Descriptor listener = bound_socket_at(here, SOCK_STREAM, 4000);
+			// while nothing is needed, since there is no ESP
+			ASSERT_EQ(listen(listener.get(), 2), 0);
+			Pair pair{Descriptor(), bound_socket_at(there, SOCK_STREAM)};
+			ASSERT_EQ(try_connect(pair.other.get(), address_of(listener.get())), 0);
+
+			const LatchAnswer made = latch(world, listener);
+			ASSERT_EQ(made.outcome, LatchOutcome::made) << made.text;
+			EXPECT_EQ(made.state, LatchState::listener);
+			const Descriptor clear = bound_socket_at(there, SOCK_STREAM);
+			EXPECT_EQ(try_connect(clear.get(), address_of(listener.get())), ETIMEDOUT) << "not in the clear";
+			EXPECT_EQ(latch(world, listener).outcome, LatchOutcome::exists);
+
+			pair.mine = Descriptor(accept(listener.get(), nullptr, nullptr));
+			const LatchAnswer born = latch(world, pair.mine);
+			ASSERT_EQ(born.state, LatchState::established) << born.text;
+			const auto told = world.alert();
+			ASSERT_TRUE(told);
+			EXPECT_EQ(told->latch, made.id);
+			EXPECT_EQ(told->born, born.id);
+			EXPECT_TRUE(passes_nothing(pair));
+			// what cannot be latched takes nothing in the clear either
+			EXPECT_EQ(world.latches->release(owner, born.id, -1).outcome, LatchOutcome::made);
+			LatchRequest request;
+			request.mode = BTNS_MODE_TUNNEL;
+			EXPECT_EQ(latch(world, pair.mine, request).outcome, LatchOutcome::not_wanted);
+			try_send(pair.other.get());
+			EXPECT_FALSE(receives(pair.mine.get()));
+			// SAs that conflict do not break a listener
+			world.up(bob);
+			EXPECT_EQ(world.before_install(bob, {2, 12}), BTNS_REASON_NONE);
+			EXPECT_EQ(world.state_of(made.id), LatchState::listener);
+			listener.reset();
+			EXPECT_TRUE(eventually([&] { return world.latches->counts().latches == 0; }));
+		});
+}
+
+TEST(LatchesTest, what_another_peer_has_sent_is_not_taken_for_the_latched_one_s)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			world.up(bob);
+			const Sa of_bob{1, 11};
+			ASSERT_EQ(world.install(bob, of_bob), BTNS_REASON_NONE);
+			const Pair early = connection();
+			const Pair silent = connection();
+			ASSERT_EQ(try_send(early.other.get()), 0);
+			ASSERT_TRUE(eventually([&] { return btns::unanswered_since(early.mine.get()).has_value(); }));
+			world.remove(bob, of_bob);
+			ASSERT_EQ(world.install(alice, {2, 12}), BTNS_REASON_NONE);
+			EXPECT_EQ(latch(world, early.mine).outcome, LatchOutcome::conflict);
+			EXPECT_EQ(latch(world, silent.mine).state, LatchState::established);
+			// what comes after that is alice's, if it is not too soon
+			std::this_thread::sleep_for(milliseconds(50));
+			const Pair late = connection();
+			ASSERT_EQ(try_send(late.other.get()), 0);
+			ASSERT_TRUE(eventually([&] { return btns::unanswered_since(late.mine.get()).has_value(); }));
+			EXPECT_EQ(latch(world, late.mine).state, LatchState::established);
+		});
+}
+
+TEST(LatchesTest, when_latching_ends_all_are_reset)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const Pair second = connection();
+			ASSERT_EQ(latch(world, pair.mine).state, LatchState::established);
+			ASSERT_EQ(latch(world, second.mine, waiting()).state, LatchState::established);
+			std::thread waiter(
+				[&]
+				{
+					btns_latches_acquire_t acquire;
+					EXPECT_FALSE(btns_latches_wait(world.world, &acquire));
+				});
+			btns_latches_stop(world.world);
+			waiter.join();
+			EXPECT_EQ(try_send(pair.mine.get()), ECONNABORTED);
+			EXPECT_EQ(try_send(second.mine.get()), ECONNABORTED);
+			EXPECT_EQ(world.alert()->reason, LatchReason::shutdown);
+			const Pair late = connection();
+			EXPECT_EQ(latch(world, late.mine).outcome, LatchOutcome::not_available);
+			EXPECT_TRUE(passes(late));
+			EXPECT_EQ(world.before_install(bob, {2, 12}), BTNS_REASON_NONE);
+			btns_latches_stop(world.world);
+		});
+}
+
+TEST(LatchesTest, what_a_killed_daemon_left_is_reset)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			const Descriptor early = btns::test::bound_socket(AF_INET, SOCK_STREAM);
+			const Pair left = btns::test::tcp_pair();
+			const Pair other = btns::test::tcp_pair();
+			btns::SocketPolicy policy;
+			policy.block = false;
+			policy.reqid = 1;
+			policy.flow = btns::latchable_socket(left.mine.get(), btns::test::this_network())->flow;
+			ASSERT_TRUE(btns::set_socket_policy(left.mine.get(), policy));
+			policy.reqid = 0;
+			policy.flow = btns::latchable_socket(early.get(), btns::test::this_network())->flow;
+			ASSERT_TRUE(btns::set_socket_policy(early.get(), policy));
+			const LatchWorld world;
+			EXPECT_EQ(try_send(left.mine.get()), ECONNABORTED);
+			EXPECT_TRUE(passes(other));
+			EXPECT_EQ(btns::latchable_socket(early.get(), btns::test::this_network())->kind,
+					  btns::SocketKind::listening);
+		});
+}
+
+TEST(LatchesTest, congruent_sas_with_another_reqid_are_followed_if_that_is_possible)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			const Sa first{1, 11};
+			ASSERT_EQ(world.install(alice, first), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const Pair second = connection();
+			const LatchAnswer gone = latch(world, pair.mine);
+			const LatchAnswer kept = latch(world, second.mine, waiting());
+			ASSERT_EQ(gone.state, LatchState::established);
+			ASSERT_EQ(kept.state, LatchState::established);
+			world.remove(alice, first);
+			EXPECT_EQ(world.state_of(gone.id), LatchState::established) << "packets are lost, that is all";
+			EXPECT_TRUE(btns_latches_has_reqid(world.world, 11));
+			ASSERT_EQ(world.install(alice, {2, 12}), BTNS_REASON_NONE);
+			EXPECT_EQ(try_send(pair.mine.get()), ECONNABORTED);
+			const auto told = world.alert();
+			ASSERT_TRUE(told);
+			EXPECT_EQ(told->latch, gone.id);
+			EXPECT_EQ(told->reason, LatchReason::not_established);
+			EXPECT_EQ(world.state_of(kept.id), LatchState::established);
+			EXPECT_TRUE(btns_latches_has_reqid(world.world, 12));
+			EXPECT_FALSE(btns_latches_has_reqid(world.world, 11));
+		});
+}
+
+TEST(LatchesTest, outer_addresses_that_change_matter_in_tunnel_mode)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			const btns_addr_t new_local = btns::test::addr("192.0.2.7");
+			const btns_addr_t new_remote = btns::test::addr("192.0.2.8");
+			for (const btns_mode_t mode : {BTNS_MODE_TRANSPORT, BTNS_MODE_TUNNEL})
+			{
+				EXPECT_TRUE(in_own_network(
+					[&]
+					{
+						LatchWorld world;
+						world.up(alice);
+						ASSERT_EQ(world.install(alice, {1, 11, mode}), BTNS_REASON_NONE);
+						const Pair pair = connection();
+						const Pair second = connection();
+						const LatchAnswer reset = latch(world, pair.mine);
+						const LatchAnswer kept = latch(world, second.mine, waiting());
+						ASSERT_EQ(reset.state, LatchState::established);
+						ASSERT_EQ(kept.state, LatchState::established);
+						btns_latches_moved(world.world, 1, &new_local, &new_remote);
+						EXPECT_EQ(world.state_of(kept.id), LatchState::established);
+						EXPECT_EQ(world.state_of(reset.id),
+								  mode == BTNS_MODE_TRANSPORT ? LatchState::established : LatchState::closed);
+					}));
+			}
+		});
+}
+
+TEST(LatchesTest, a_dead_peer_breaks_its_latches_for_good)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			const Sa sa{1, 11};
+			ASSERT_EQ(world.install(alice, sa), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const Pair second = datagrams();
+			const LatchAnswer reset = latch(world, pair.mine);
+			const LatchAnswer kept = latch(world, second.mine, waiting());
+			btns_latches_peer_dead(world.world, alice.sa);
+			EXPECT_EQ(world.state_of(reset.id), LatchState::broken);
+			EXPECT_EQ(world.state_of(kept.id), LatchState::broken);
+			EXPECT_EQ(world.alert()->reason, LatchReason::peer_dead);
+			EXPECT_TRUE(eventually([&] { return try_send(pair.mine.get()) == ECONNABORTED; }));
+			EXPECT_TRUE(eventually([&] { return try_send(second.mine.get()) == EPERM; }));
+			world.remove(alice, sa);
+			ASSERT_EQ(world.install(alice, {2, 11}), BTNS_REASON_NONE);
+			EXPECT_EQ(world.state_of(kept.id), LatchState::broken);
+		});
+}
+
+TEST(LatchesTest, copies_of_sockets_are_few)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			std::vector<Descriptor> sockets;
+			const Descriptor other = bound_socket_at(there, SOCK_DGRAM);
+			const auto make = [&](btns::LatchOwner whom)
+			{
+				sockets.push_back(bound_socket_at(here, SOCK_DGRAM));
+				EXPECT_EQ(try_connect(sockets.back().get(), address_of(other.get())), 0);
+				return world.latches->latch(whom, sockets.back().get(), std::nullopt, waiting()).outcome;
+			};
+			const btns::LatchLimits limits;
+			for (size_t i = 0; i < limits.kept; i++)
+			{
+				ASSERT_EQ(make(owner + i / limits.kept_per_owner), LatchOutcome::made);
+			}
+			EXPECT_EQ(make(owner), LatchOutcome::full);
+			EXPECT_EQ(make(owner + 100), LatchOutcome::full);
+			world.latches->owner_gone(owner);
+			EXPECT_EQ(make(owner + 100), LatchOutcome::made);
+		});
+}
+
+TEST(LatchesTest, on_failure_nothing_is_latched_and_strangers_are_refused)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			world.up(stranger);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			ASSERT_EQ(latch(world, pair.mine).state, LatchState::established);
+			btns_fault("btns_latches_before_install", 1);
+			EXPECT_EQ(world.before_install(stranger, {2, 12}), BTNS_REASON_OUT_OF_MEMORY);
+			EXPECT_EQ(try_send(pair.mine.get()), 0);
+			btns_fault("btns_latches_has_reqid", 1);
+			EXPECT_TRUE(btns_latches_has_reqid(world.world, 99));
+			btns_fault("btns_latches_before_install", 1);
+			EXPECT_EQ(world.before_install(bob, {3, 13}), BTNS_REASON_OUT_OF_MEMORY);
+			EXPECT_EQ(try_send(pair.mine.get()), ECONNABORTED);
+			const Pair late = connection();
+			EXPECT_EQ(latch(world, late.mine).outcome, LatchOutcome::not_available);
+			EXPECT_EQ(btns_latches_before_install(world.world, 1, nullptr, nullptr, nullptr), BTNS_STATUS_INVALID);
+		});
+}
+
+TEST(LatchesTest, without_latching_nothing_is_different)
+{
+	World world;
+	btns_latches_acquire_t acquire;
+	EXPECT_FALSE(btns_latches_wait(world, &acquire));
+	btns_child_t child{};
+	const btns_latches_sa_t kernel{};
+	btns_reason_t reason = BTNS_REASON_INTERNAL;
+	EXPECT_EQ(btns_latches_before_install(world, 1, &child, &kernel, &reason), BTNS_STATUS_OK);
+	EXPECT_EQ(reason, BTNS_REASON_NONE);
+	EXPECT_FALSE(btns_latches_has_reqid(world, 1));
+	EXPECT_EQ(btns_latches_close(world, 1), BTNS_STATUS_REFUSED);
+	EXPECT_EQ(btns_latches_each(
+				  world, [](void *, const btns_latches_info_t *) { ADD_FAILURE(); }, nullptr),
+			  BTNS_STATUS_OK);
+	btns_latches_gone(world, 1);
+	btns_latches_moved(world, 1, nullptr, nullptr);
+	btns_latches_peer_dead(world, 1);
+	btns_latches_refuse(world, 1);
+	btns_latches_stop(world);
+}
+
+/** An application that keeps the kernel at work on its socket: it sends from a page that is not there. */
+class Hanging
+{
+public:
+	explicit Hanging(int socket)
+		: faults_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK))),
+		  page_(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+	{
+		uffdio_api api{};
+		api.api = UFFD_API;
+		uffdio_register range{};
+		range.range = {reinterpret_cast<uint64_t>(page_), size};
+		range.mode = UFFDIO_REGISTER_MODE_MISSING;
+		possible = faults_ && ioctl(faults_.get(), UFFDIO_API, &api) == 0 &&
+				   ioctl(faults_.get(), UFFDIO_REGISTER, &range) == 0;
+		if (possible)
+		{
+			thread_ = std::thread([this, socket] { send(socket, page_, size, MSG_NOSIGNAL); });
+			possible = eventually(
+				[this]
+				{
+					uffd_msg message{};
+					return read(faults_.get(), &message, sizeof(message)) == sizeof(message);
+				});
+		}
+	}
+	~Hanging()
+	{
+		if (thread_.joinable())
+		{
+			uffdio_zeropage zero{};
+			zero.range = {reinterpret_cast<uint64_t>(page_), size};
+			ioctl(faults_.get(), UFFDIO_ZEROPAGE, &zero);
+			thread_.join();
+		}
+		munmap(page_, size);
+	}
+	Hanging(const Hanging &) = delete;
+	Hanging &operator=(const Hanging &) = delete;
+	Hanging(Hanging &&) = delete;
+	Hanging &operator=(Hanging &&) = delete;
+
+	bool possible = false;
+
+private:
+	static constexpr size_t size = 4096;
+	Descriptor faults_;
+	void *page_;
+	std::thread thread_;
+};
+
+TEST(LatchesTest, an_application_that_makes_the_kernel_wait_harms_itself_only)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			world.up(bob);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			const Pair hanging = connection();
+			const Pair pair = connection();
+			ASSERT_EQ(world.latches->latch(owner + 1, hanging.mine.get(), std::nullopt, {}).state,
+					  LatchState::established);
+			ASSERT_EQ(latch(world, pair.mine).state, LatchState::established);
+			{
+				const Hanging hostile(hanging.mine.get());
+				if (!hostile.possible)
+				{
+					GTEST_SKIP() << "userfaultfd is not permitted";
+				}
+				const auto began = std::chrono::steady_clock::now();
+				EXPECT_EQ(world.before_install(bob, {2, 12}), BTNS_REASON_NONE);
+				const auto took = std::chrono::steady_clock::now() - began;
+				EXPECT_GE(took, btns::LatchLimits{}.patience);
+				EXPECT_LT(took, 3 * btns::LatchLimits{}.patience);
+				EXPECT_EQ(try_send(pair.mine.get()), ECONNABORTED);
+				// and the next does not wait again
+				const auto again = std::chrono::steady_clock::now();
+				EXPECT_EQ(world.before_install(bob, {3, 13}), BTNS_REASON_NONE);
+				EXPECT_LT(std::chrono::steady_clock::now() - again, btns::LatchLimits{}.patience);
+			}
+			EXPECT_TRUE(eventually([&] { return try_send(hanging.mine.get()) != 0; }));
+		});
+}
+
+/** While one peer's SA is there, no latch over its addresses may be ESTABLISHED with another. */
+TEST(LatchesTest, no_latch_is_made_while_an_sa_is_installed)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			world.up(bob);
+			std::atomic<bool> stop = false;
+			std::atomic<unsigned> established = 0;
+			std::atomic<unsigned> conflicts = 0;
+			std::vector<std::thread> applications;
+			for (unsigned i = 0; i < 3; i++)
+			{
+				applications.emplace_back(
+					[&, i]
+					{
+						while (!stop)
+						{
+							LatchRequest request = i == 0 ? waiting() : LatchRequest{};
+							request.timeout = 100;
+							const Pair pair = datagrams();
+							const LatchAnswer made =
+								world.latches->latch(owner + i, pair.mine.get(), std::nullopt, request);
+							established += made.state == LatchState::established ? 1 : 0;
+							conflicts += made.outcome == LatchOutcome::conflict ? 1 : 0;
+							if (made.outcome == LatchOutcome::made)
+							{
+								world.latches->connected(owner + i, made.id, pair.mine.get());
+								world.latches->find(owner + i, pair.mine.get());
+								while (world.latches->take_alert(owner + i))
+								{}
+								world.latches->release(owner + i, made.id, pair.mine.get());
+							}
+						}
+					});
+			}
+			const auto check = [&](const Peer &peer)
+			{
+				for (const btns::LatchView &view : world.latches->list(0, 1000))
+				{
+					if (view.info.state == LatchState::established)
+					{
+						EXPECT_EQ(view.channel->authorized_id, peer.id);
+					}
+				}
+			};
+			std::atomic<uint32_t> next = 1;
+			std::thread daemon(
+				[&]
+				{
+					for (unsigned i = 0; i < 150; i++)
+					{
+						const Peer &peer = i % 2 == 0 ? alice : bob;
+						const Peer &other = i % 2 == 0 ? bob : alice;
+						const Sa sa{next++, 100};
+						world.authorize(peer, sa);
+						EXPECT_EQ(world.before_install(peer, sa), BTNS_REASON_NONE);
+						world.installed(peer, sa);
+						check(peer);
+						std::this_thread::sleep_for(milliseconds(2));
+						check(peer);
+						// both at once, with the same reqid
+						const Sa second{next++, 100};
+						world.authorize(other, second);
+						EXPECT_EQ(world.before_install(other, second), BTNS_REASON_NONE);
+						for (const btns::LatchView &view : world.latches->list(0, 1000))
+						{
+							EXPECT_NE(view.info.state, LatchState::established);
+						}
+						world.remove(other, second);
+						world.remove(peer, sa);
+					}
+				});
+			daemon.join();
+			stop = true;
+			for (std::thread &application : applications)
+			{
+				application.join();
+			}
+			EXPECT_GT(established, 0U);
+			EXPECT_GT(conflicts, 0U);
+			EXPECT_TRUE(eventually([&] { return world.latches->counts().latches == 0; }));
+		});
+}
+
+} // namespace
