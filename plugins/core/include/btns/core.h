@@ -1014,7 +1014,8 @@ typedef struct btns_latches_options_t
 	/** most latches in all, and of one client of the application socket; 0 for the defaults, 16384 and 4096 */
 	size_t latches;
 	size_t per_client;
-	/** btns_latches_wait() is called, so that SAs can be asked for; else there are latches over SAs that are there only */
+	/** btns_latches_wait() is called, so that SAs can be asked for; else there are latches over SAs that are there only
+	 */
 	bool acquire;
 } btns_latches_options_t;
 
@@ -1026,7 +1027,8 @@ typedef struct btns_latches_options_t
  * @return		REFUSED if the kernel does not have what is needed, or the process lacks CAP_NET_ADMIN
  */
 btns_status_t btns_latches_start(btns_core_t *core, const btns_latches_options_t *options, char *error);
-/** All latches are CLOSED, their connections reset; btns_latches_wait() returns. Does nothing if there are no latches. */
+/** All latches are CLOSED, their connections reset; btns_latches_wait() returns. Does nothing if there are no latches.
+ */
 void btns_latches_stop(btns_core_t *core);
 
 /* Without btns_latches_start() the following do nothing and let everything pass. */
@@ -1052,7 +1054,7 @@ typedef struct btns_latches_sa_t
  *					whatever is returned: on failure all latches are CLOSED
  */
 btns_status_t btns_latches_before_install(btns_core_t *core, uint32_t sa, const btns_child_t *child,
-										const btns_latches_sa_t *kernel, btns_reason_t *reason);
+										  const btns_latches_sa_t *kernel, btns_reason_t *reason);
 /** Nothing of a CHILD_SA is in the kernel any more: both its SAs are deleted, or it was never installed. Not before: it
  * might get packets of those whose latches it has broken and that wait. */
 void btns_latches_gone(btns_core_t *core, uint32_t child);
