@@ -238,8 +238,8 @@ LatchFacts Connection::latch_inquire(uint32_t number)
 void Connection::latch_release(uint32_t number, int fd)
 {
 	const std::lock_guard lock(call_mutex_);
-	forget_events([number](const Event &event) { return event.latch == number; });
 	ask(wire::Type::latch_release, number, fd);
+	forget_events([number](const Event &event) { return event.latch == number; });
 }
 
 void Connection::hear(uint32_t latch)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <vector>
 
@@ -72,14 +73,6 @@ private:
 	std::vector<uint8_t> octets_;
 };
 
-template <typename T>
-T as(const sockaddr *address)
-{
-	T value;
-	std::memcpy(&value, address, sizeof(value));
-	return value;
-}
-
 void Attributes::add_destination(const sockaddr *address, socklen_t length)
 {
 	std::span<const uint8_t> octets;
@@ -88,13 +81,14 @@ void Attributes::add_destination(const sockaddr *address, socklen_t length)
 	sockaddr_in6 in6{};
 	if (length >= sizeof(in) && address->sa_family == AF_INET)
 	{
-		in = as<sockaddr_in>(address);
+		std::memcpy(&in, address, sizeof(in));
 		octets = {reinterpret_cast<const uint8_t *>(&in.sin_addr), sizeof(in.sin_addr)};
 		port = in.sin_port;
 	}
-	else if (length >= sizeof(in6) && address->sa_family == AF_INET6)
+	else if (length >= offsetof(sockaddr_in6, sin6_scope_id) && address->sa_family == AF_INET6)
 	{
-		in6 = as<sockaddr_in6>(address);
+		// the kernel does without the scope
+		std::memcpy(&in6, address, std::min<size_t>(length, sizeof(in6)));
 		octets = in6.sin6_addr.s6_addr;
 		octets = IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr) ? octets.subspan(12) : octets;
 		port = in6.sin6_port;

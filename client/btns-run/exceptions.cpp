@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 #include <span>
 
@@ -111,11 +112,13 @@ std::optional<End> to_end(const sockaddr *address, socklen_t length)
 		end.port = ntohs(in.sin_port);
 		return end;
 	}
-	if (address->sa_family != AF_INET6 || length < sizeof(sockaddr_in6))
+	// the kernel does without the scope
+	if (address->sa_family != AF_INET6 || length < offsetof(sockaddr_in6, sin6_scope_id))
 	{
 		return std::nullopt;
 	}
-	const auto in = as<sockaddr_in6>(address);
+	sockaddr_in6 in{};
+	std::memcpy(&in, address, std::min<size_t>(length, sizeof(in)));
 	const bool mapped = IN6_IS_ADDR_V4MAPPED(&in.sin6_addr);
 	end.family = mapped ? AF_INET : AF_INET6;
 	std::memcpy(end.address.data(), in.sin6_addr.s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);

@@ -36,6 +36,8 @@ constexpr rlim_t numbers = 1024;
 constexpr rlim_t numbers_at_the_end = 24;
 /** Lines per second; those beyond are left out. */
 constexpr unsigned lines_max = 20;
+/** Listeners that are remembered. */
+constexpr size_t listeners_max = 4096;
 
 /** The C library's connect(), for a function without a context. */
 int (*libc_connect)(int, const sockaddr *, socklen_t) = nullptr;
@@ -297,6 +299,7 @@ int Latcher::connect(int fd, const sockaddr *address, socklen_t length)
 
 int Latcher::connect_latched(int fd, const sockaddr *address, socklen_t length, const End &peer)
 {
+	const int before = errno;
 	int in_progress = 0;
 	int failed = 0;
 	const int error = error_of(
@@ -321,12 +324,9 @@ int Latcher::connect_latched(int fd, const sockaddr *address, socklen_t length, 
 	if (error == BTNS_OK)
 	{
 		has_latched_ = true;
-		if (failed == 0 && in_progress == 0)
-		{
-			return 0;
-		}
-		errno = failed != 0 ? failed : in_progress;
-		return -1;
+		const int says = failed != 0 ? failed : in_progress;
+		errno = says != 0 ? says : before;
+		return says != 0 ? -1 : 0;
 	}
 	if (say("connection to " + to_text(peer), error))
 	{
@@ -379,7 +379,7 @@ int Latcher::listen(int fd, int backlog)
 {
 	const bool is_listening = option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
 	What what = what_is(fd);
-	if (what != What::leave)
+	if (what != What::leave && option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM)
 	{
 		const KeptErrno kept;
 		if (const auto local = end_of(fd, getsockname); local && local->port == 0)
@@ -463,6 +463,11 @@ bool Latcher::latch_listener(int fd, bool is_listening)
 				   const Quiet quiet;
 				   const std::lock_guard lock(mutex_);
 				   listeners_.insert(cookie);
+				   if (listeners_.size() > listeners_max)
+				   {
+					   // the oldest: if it is still there it is asked about once more
+					   listeners_.erase(listeners_.begin());
+				   }
 			   }) == BTNS_OK;
 }
 
@@ -537,6 +542,24 @@ bool Latcher::refuses_early_data(int fd, const sockaddr *address, socklen_t leng
 	}
 	const auto peer = to_end(address, length);
 	return (!peer || !is_excepted(*peer, IPPROTO_TCP)) && !say("data before the connection is there", BTNS_ENOTSUP);
+}
+
+void Latcher::before_fork()
+{
+	sigset_t all;
+	sigset_t before;
+	sigfillset(&all);
+	// a handler that connects would wait for this thread
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	mutex_.lock();
+	signals_ = before;
+}
+
+void Latcher::after_fork()
+{
+	const sigset_t before = signals_;
+	mutex_.unlock();
+	pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 /** Ask the daemon something; once more if the connection to it was lost. */

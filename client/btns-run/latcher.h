@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -55,9 +56,9 @@ public:
 	/** A descriptor that the program must not close, -1 for none. */
 	[[nodiscard]] int own_descriptor() const { return own_; }
 
-	/** Around fork(). */
-	void before_fork() { mutex_.lock(); }
-	void after_fork() { mutex_.unlock(); }
+	/** Around fork(), in the parent and in the child. */
+	void before_fork();
+	void after_fork();
 
 private:
 	using Daemon = std::shared_ptr<btns::client::Connection>;
@@ -100,6 +101,8 @@ private:
 	/** of daemon_'s socket */
 	dev_t device_ = 0;
 	ino_t inode_ = 0;
+	/** of who forks */
+	sigset_t signals_{};
 	/** SO_COOKIE of listeners that are latched */
 	std::set<uint64_t> listeners_;
 	/** lines that were written in this second */

