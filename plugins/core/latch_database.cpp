@@ -186,7 +186,7 @@ bool waits(const Record &record)
 /** Did the owner close it? */
 bool is_own_doing(LatchReason reason)
 {
-	return reason == LatchReason::released || reason == LatchReason::socket_gone;
+	return reason == LatchReason::released;
 }
 
 } // namespace
@@ -1085,6 +1085,10 @@ LatchId LatchDatabase::find(const LatchTuple &tuple) const
 
 LatchId LatchDatabase::find_listener(const LatchTuple &tuple) const
 {
+	if (!fits(tuple.local))
+	{
+		return 0;
+	}
 	for (const Address &address : {tuple.local, Address{tuple.local.family, 0}, Address{}})
 	{
 		Record record;

@@ -137,8 +137,8 @@ public:
 	 * before are returned. @param peer	as in Congruence */
 	std::vector<LatchId> peer_dead(const Fingerprint &peer);
 
-	/** RELEASE_LATCH and administrative close: CLOSED, and forgotten. Its owner is alerted unless it did this itself:
-	 * by a release, or by closing the socket. */
+	/** RELEASE_LATCH and administrative close: CLOSED, and forgotten. Its owner is alerted unless it did this itself,
+	 * by a release. */
 	LatchError close(LatchId id, LatchReason reason);
 	/** All of an owner's are CLOSED, and its alerts dropped. Returns them as they were before. */
 	std::vector<LatchInfo> owner_gone(LatchOwner owner);

@@ -345,7 +345,7 @@ TEST_F(LatchStates, from_established_to_closed)
 	expect_silence();
 	id = established();
 	EXPECT_EQ(db.close(id, LatchReason::socket_gone), LatchError::none);
-	expect_silence();
+	expect_alert(id, LatchState::closed, LatchReason::socket_gone);
 	id = established();
 	EXPECT_EQ(db.close(id, LatchReason::administrator), LatchError::none);
 	expect_alert(id, LatchState::closed, LatchReason::administrator);
@@ -552,6 +552,7 @@ TEST_F(LatchStates, what_is_no_tuple_is_refused)
 	EXPECT_EQ(db.listen(listening("192.0.2.1", 0), owner, {}).error, LatchError::invalid);
 	EXPECT_EQ(db.find(none), 0U);
 	EXPECT_EQ(db.find_listener(none), 0U);
+	EXPECT_EQ(db.find_listener({tcp, {260, 1}, {4, 1}, 1, 1}), 0U);
 	EXPECT_EQ(db.size(), 0U);
 }
 
@@ -1165,7 +1166,7 @@ struct Model
 		}
 		latch->info.state = LatchState::closed;
 		latch->info.reason = reason;
-		if (reason != LatchReason::released && reason != LatchReason::socket_gone)
+		if (reason != LatchReason::released)
 		{
 			tell(*latch);
 		}
