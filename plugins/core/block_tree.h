@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <compare>
+#include <span>
 
 #include "slab.h"
 
@@ -155,7 +156,8 @@ public:
 		}
 	}
 
-	/** Call visitor(entry) for all below the nodes for which enter(summary) is TRUE, until it returns FALSE. */
+	/** Call visitor(entries), with some at a time, for all below the nodes for which enter(summary) is TRUE, until it
+	 * returns FALSE. */
 	template <typename Enter, typename Visitor>
 	void search(Enter &&enter, Visitor &&visitor) const
 	{
@@ -449,8 +451,7 @@ private:
 		if (level == 0)
 		{
 			const Leaf &leaf = leaves_[node];
-			return std::all_of(leaf.entries.begin(), leaf.entries.begin() + leaf.count,
-							   [&](const Entry &entry) { return visitor(entry); });
+			return visitor(std::span<const Entry>(leaf.entries.data(), leaf.count));
 		}
 		const Inner &inner = inners_[node];
 		return std::all_of(inner.children.begin(), inner.children.begin() + inner.count,

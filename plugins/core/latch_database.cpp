@@ -30,6 +30,15 @@ namespace
 using Numbers = std::vector<uint32_t>;
 using Record = LatchRecord;
 
+/** A latch that an SA conflicts with. */
+struct Hit
+{
+	LatchId id = 0;
+	uint32_t number = 0;
+
+	auto operator<=>(const Hit &) const = default;
+};
+
 /** What else than the peer and the suite has to be the same. */
 struct Kind
 {
@@ -235,7 +244,8 @@ struct LatchDatabase::Impl
 	/** Call visitor(number) for those that have the SA's reqid and are not congruent, until it returns FALSE. */
 	template <typename Visitor>
 	void for_each_with_reqid(const LatchSa &sa, const LatchHold &hold, Visitor &&visitor) const;
-	[[nodiscard]] Numbers conflicts(const LatchSa &sa) const;
+	/** Each one once, in the order of their IDs. */
+	[[nodiscard]] std::vector<Hit> conflicts(const LatchSa &sa) const;
 
 	/* which SAs have broken a latch that waits */
 
@@ -595,16 +605,21 @@ void LatchDatabase::Impl::for_each_with_reqid(const LatchSa &sa, const LatchHold
 	{
 		return;
 	}
+	const auto is_hit = [&](uint32_t number)
+	{
+		const Record &record = records_[number];
+		return record.reqid == sa.reqid && record.hold().conflicts(hold);
+	};
 	by_reqid_.search([&](const ReqidSummary &summary)
 					 { return summary.first <= sa.reqid && sa.reqid <= summary.last && summary.hold.conflicts(hold); },
-					 [&](uint32_t number)
+					 [&](std::span<const uint32_t> numbers)
 					 {
-						 const Record &record = records_[number];
-						 return record.reqid != sa.reqid || !record.hold().conflicts(hold) || visitor(number);
+						 return std::all_of(numbers.begin(), numbers.end(),
+											[&](uint32_t number) { return !is_hit(number) || visitor(number); });
 					 });
 }
 
-Numbers LatchDatabase::Impl::conflicts(const LatchSa &sa) const
+std::vector<Hit> LatchDatabase::Impl::conflicts(const LatchSa &sa) const
 {
 	const LatchHold hold = hold_of(sa);
 	Numbers found;
@@ -620,9 +635,15 @@ Numbers LatchDatabase::Impl::conflicts(const LatchSa &sa) const
 							found.push_back(number);
 							return true;
 						});
-	std::sort(found.begin(), found.end(), [&](uint32_t a, uint32_t b) { return records_[a].id < records_[b].id; });
-	found.erase(std::unique(found.begin(), found.end()), found.end());
-	return found;
+	std::vector<Hit> hits;
+	hits.reserve(found.size());
+	for (const uint32_t number : found)
+	{
+		hits.push_back({records_[number].id, number});
+	}
+	std::sort(hits.begin(), hits.end());
+	hits.erase(std::unique(hits.begin(), hits.end()), hits.end());
+	return hits;
 }
 
 /** FALSE if it is known already. Strong exception guarantee. */
@@ -832,11 +853,9 @@ LatchError LatchDatabase::born_broken(LatchId id, LatchReason reason)
 
 std::vector<LatchId> LatchDatabase::conflicts(const LatchSa &sa) const
 {
-	std::vector<LatchId> ids;
-	for (const uint32_t number : impl_->conflicts(sa))
-	{
-		ids.push_back(impl_->records_[number].id);
-	}
+	const std::vector<Hit> hits = impl_->conflicts(sa);
+	std::vector<LatchId> ids(hits.size());
+	std::transform(hits.begin(), hits.end(), ids.begin(), [](const Hit &hit) { return hit.id; });
 	return ids;
 }
 
@@ -854,16 +873,21 @@ bool LatchDatabase::has_conflict(const LatchSa &sa) const
 
 std::vector<LatchId> LatchDatabase::sa_coming(const LatchSa &sa)
 {
-	const Numbers found = impl_->conflicts(sa);
+	const std::vector<Hit> hits = impl_->conflicts(sa);
 	auto &records = impl_->records_;
 	Numbers broken;
-	std::copy_if(found.begin(), found.end(), std::back_inserter(broken),
-				 [&](uint32_t number) { return records[number].state != LatchState::broken; });
+	for (const Hit &hit : hits)
+	{
+		if (records[hit.number].state != LatchState::broken)
+		{
+			broken.push_back(hit.number);
+		}
+	}
 	std::vector<LatchId> ids;
 	ids.reserve(broken.size());
 	Impl::make_alert_room(broken, records);
 	Numbers remembered;
-	remembered.reserve(found.size());
+	remembered.reserve(hits.size());
 	Rollback forget(
 		[&]
 		{
@@ -872,11 +896,11 @@ std::vector<LatchId> LatchDatabase::sa_coming(const LatchSa &sa)
 				impl_->remove_break(sa.child, number);
 			}
 		});
-	for (const uint32_t number : found)
+	for (const Hit &hit : hits)
 	{
-		if (waits(records[number]) && impl_->add_break(sa.child, number))
+		if (waits(records[hit.number]) && impl_->add_break(sa.child, hit.number))
 		{
-			remembered.push_back(number);
+			remembered.push_back(hit.number);
 		}
 	}
 
@@ -1061,6 +1085,10 @@ LatchId LatchDatabase::find(const LatchTuple &tuple) const
 
 LatchId LatchDatabase::find_listener(const LatchTuple &tuple) const
 {
+	if (!fits(tuple.local))
+	{
+		return 0;
+	}
 	for (const Address &address : {tuple.local, Address{tuple.local.family, 0}, Address{}})
 	{
 		Record record;

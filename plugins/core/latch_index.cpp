@@ -50,10 +50,21 @@ constexpr std::array<Order, 4> orders{{
 	 compare<&Record::protocol, &Record::remote_port, &Record::local, &Record::remote, &Record::local_port>},
 }};
 
-auto in_order(size_t order, const LatchRecords &records, const LatchRecord &record)
+/** Somebody who makes many addresses have the same makes searches slower, by a look at each. */
+uint16_t hash_of(const ShortAddress &address)
 {
-	return [compare = orders[order].compare, &records, &record](uint32_t number)
-	{ return compare(records[number], record); };
+	return static_cast<uint16_t>((address.bits * 0x9e3779b1U) >> 16);
+}
+
+uint16_t hash_of(const WideAddress &address)
+{
+	return static_cast<uint16_t>(((address.high ^ (address.low * 0x9e3779b97f4a7c15U)) * 0xc2b2ae3d27d4eb4fU) >> 48);
+}
+
+/** Never 0. */
+uint8_t hash_of(uint16_t port)
+{
+	return static_cast<uint8_t>(1 + port % 255);
 }
 
 /** How many bits two numbers have in common from the left. */
@@ -72,7 +83,7 @@ unsigned common_bits(const WideAddress &a, const WideAddress &b)
 	return a.high != b.high ? common_bits(64, a.high, b.high) : 64 + common_bits(64, a.low, b.low);
 }
 
-/** How many bits of the order's keys are given by what an SA takes. */
+/** How many bits of the order's keys are given by what an SA takes. A protocol need not be: there are few. */
 template <typename Packed>
 unsigned given_bits(const Order &order, const LatchBox<Packed> &sa)
 {
@@ -100,7 +111,7 @@ unsigned given_bits(const Order &order, const LatchBox<Packed> &sa)
 			break;
 		}
 		given += bits;
-		if (bits < width)
+		if (bits < width && part != protocol)
 		{
 			break;
 		}
@@ -186,9 +197,9 @@ void LatchBox<Packed>::add(const LatchBox &other)
 }
 
 template <typename Packed>
-LatchBox<Packed> LatchIndex<Packed>::Keeper::operator()(uint32_t number) const
+LatchBox<Packed> LatchIndex<Packed>::Keeper::operator()(const Entry &entry) const
 {
-	const LatchRecord &record = (*records)[number];
+	const LatchRecord &record = (*records)[entry.number];
 	const LatchHold hold = record.hold();
 	// with what has no conflict with anything a node is not found
 	return hold.peer == 0 && hold.key == 0 ? Box() : box_of<Packed>(record);
@@ -202,11 +213,26 @@ LatchIndex<Packed>::LatchIndex(const LatchRecords &records)
 }
 
 template <typename Packed>
+auto LatchIndex<Packed>::in_order(size_t order, const LatchRecord &record) const
+{
+	return [compare = orders[order].compare, &records = records_, &record](const Entry &entry)
+	{ return compare(records[entry.number], record); };
+}
+
+template <typename Packed>
+typename LatchIndex<Packed>::Entry LatchIndex<Packed>::entry_of(uint32_t number) const
+{
+	const LatchRecord &record = records_[number];
+	return {number, hash_of(Packed(record.remote.value())),
+			record.local_port != 0 ? hash_of(record.local_port) : uint8_t{0}, hash_of(record.remote_port)};
+}
+
+template <typename Packed>
 void LatchIndex<Packed>::make_room(const LatchRecord &record)
 {
 	for (size_t i = 0; i < order_count; i++)
 	{
-		trees_[i].make_room(in_order(i, records_, record));
+		trees_[i].make_room(in_order(i, record));
 	}
 }
 
@@ -215,7 +241,7 @@ void LatchIndex<Packed>::put(uint32_t number) noexcept
 {
 	for (size_t i = 0; i < order_count; i++)
 	{
-		trees_[i].put(number, in_order(i, records_, records_[number]));
+		trees_[i].put(entry_of(number), in_order(i, records_[number]));
 	}
 }
 
@@ -224,7 +250,7 @@ void LatchIndex<Packed>::remove(uint32_t number) noexcept
 {
 	for (size_t i = 0; i < order_count; i++)
 	{
-		trees_[i].remove(in_order(i, records_, records_[number]));
+		trees_[i].remove(in_order(i, records_[number]));
 	}
 }
 
@@ -233,7 +259,7 @@ void LatchIndex<Packed>::replace(uint32_t other, uint32_t number) noexcept
 {
 	for (size_t i = 0; i < order_count; i++)
 	{
-		trees_[i].replace(number, in_order(i, records_, records_[other]));
+		trees_[i].replace(entry_of(number), in_order(i, records_[other]));
 	}
 }
 
@@ -242,7 +268,7 @@ void LatchIndex<Packed>::refresh(uint32_t number) noexcept
 {
 	for (size_t i = 0; i < order_count; i++)
 	{
-		trees_[i].refresh(in_order(i, records_, records_[number]));
+		trees_[i].refresh(in_order(i, records_[number]));
 	}
 }
 
@@ -252,14 +278,14 @@ std::optional<uint32_t> LatchIndex<Packed>::find(const LatchRecord &record) cons
 	LatchRecord least = record;
 	least.id = 0;
 	std::optional<uint32_t> found;
-	trees_[0].scan(in_order(0, records_, least),
-				   [&](uint32_t number)
+	trees_[0].scan(in_order(0, least),
+				   [&](const Entry &entry)
 				   {
-					   LatchRecord other = records_[number];
+					   LatchRecord other = records_[entry.number];
 					   other.id = 0;
 					   if (orders[0].compare(other, least) == 0)
 					   {
-						   found = number;
+						   found = entry.number;
 					   }
 					   return false;
 				   });
@@ -270,17 +296,40 @@ template <typename Packed>
 template <typename Hit>
 bool LatchIndex<Packed>::try_order(const Tree &tree, const Box &sa, size_t most, Hit &&hit) const
 {
+	const bool is_one_remote = sa.remote_first == sa.remote_last;
+	const bool is_one_local_port = sa.local_port_first == sa.local_port_last;
+	const bool is_one_remote_port = sa.remote_port_first == sa.remote_port_last;
+	const uint16_t remote = hash_of(sa.remote_first);
+	const uint8_t local_port = hash_of(sa.local_port_first);
+	const uint8_t remote_port = hash_of(sa.remote_port_first);
+	const auto may_be = [&](const Entry &entry)
+	{
+		return (!is_one_remote || entry.remote == remote) &&
+			   (!is_one_local_port || entry.local_port == local_port || entry.local_port == 0) &&
+			   (!is_one_remote_port || entry.remote_port == remote_port);
+	};
 	size_t steps = 0;
 	const auto may_go_on = [&] { return ++steps <= most; };
+	const auto look = [&](const Entry &entry)
+	{
+		const LatchRecord &record = records_[entry.number];
+		return !record.hold().conflicts(sa.hold) || !box_of<Packed>(record).meets(sa) || hit(entry.number);
+	};
 	tree.search([&](const Box &box) { return may_go_on() && box.hold.conflicts(sa.hold) && box.meets(sa); },
-				[&](uint32_t number)
+				[&](std::span<const Entry> entries)
 				{
-					if (!may_go_on())
+					for (const Entry &entry : entries)
 					{
-						return false;
+						if (may_be(entry))
+						{
+							// they are anywhere in memory: it is better to wait for all at once
+							__builtin_prefetch(&records_[entry.number]);
+							__builtin_prefetch(&records_[entry.number].key);
+						}
 					}
-					const LatchRecord &record = records_[number];
-					return !record.hold().conflicts(sa.hold) || !box_of<Packed>(record).meets(sa) || hit(number);
+					return std::all_of(entries.begin(), entries.end(),
+									   [&](const Entry &entry)
+									   { return !may_be(entry) || (may_go_on() && look(entry)); });
 				});
 	return steps <= most;
 }
@@ -299,7 +348,7 @@ void LatchIndex<Packed>::take_turns(const Box &sa, Begin &&begin, Hit &&hit) con
 	}
 	std::sort(turn.begin(), turn.end(),
 			  [&](size_t a, size_t b) { return given[a] != given[b] ? given[a] > given[b] : a < b; });
-	for (size_t most = 512;; most *= 4)
+	for (size_t most = 256;; most *= 4)
 	{
 		for (const size_t i : turn)
 		{

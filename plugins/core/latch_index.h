@@ -114,7 +114,7 @@ struct LatchBox
 	uint8_t protocol_last = 0;
 };
 
-/** Latches of one family. An entry is the number of a record. @tparam Packed	an address of the family */
+/** Latches of one family, by the numbers of their records. @tparam Packed	an address of the family */
 template <typename Packed>
 class LatchIndex
 {
@@ -145,12 +145,25 @@ public:
 private:
 	static constexpr size_t order_count = 4;
 
+	/** What tells most records that are not looked for without a look at them: a few bits of each part. */
+	struct Entry
+	{
+		uint32_t number = 0;
+		uint16_t remote = 0;
+		/** 0 if it is not known yet */
+		uint8_t local_port = 0;
+		uint8_t remote_port = 0;
+	};
+
 	struct Keeper
 	{
-		Box operator()(uint32_t number) const;
+		Box operator()(const Entry &entry) const;
 		const LatchRecords *records;
 	};
-	using Tree = BlockTree<uint32_t, Keeper>;
+	using Tree = BlockTree<Entry, Keeper>;
+
+	[[nodiscard]] auto in_order(size_t order, const LatchRecord &record) const;
+	[[nodiscard]] Entry entry_of(uint32_t number) const;
 
 	/** Tell all that conflict, in one order. FALSE if that takes more steps than it may. */
 	template <typename Hit>

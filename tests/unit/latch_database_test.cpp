@@ -552,6 +552,7 @@ TEST_F(LatchStates, what_is_no_tuple_is_refused)
 	EXPECT_EQ(db.listen(listening("192.0.2.1", 0), owner, {}).error, LatchError::invalid);
 	EXPECT_EQ(db.find(none), 0U);
 	EXPECT_EQ(db.find_listener(none), 0U);
+	EXPECT_EQ(db.find_listener({tcp, {260, 1}, {4, 1}, 1, 1}), 0U);
 	EXPECT_EQ(db.size(), 0U);
 }
 
@@ -1652,7 +1653,7 @@ TEST(LatchDatabase, agrees_with_a_model_when_there_are_many)
 		most = std::max(most, events.size());
 		ASSERT_FALSE(testing::Test::HasFailure());
 	}
-	EXPECT_GT(most, 2000U);
+	EXPECT_GT(most, 1000U);
 	events.finish();
 }
 
