@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 #include "app_server.h"
 
-#include <dirent.h>
-#include <dlfcn.h>
-#include <linux/close_range.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>
-#include <cstdlib>
 #include <stdexcept>
 #include <system_error>
+
+#include "thread_shell.h"
 
 namespace btns
 {
@@ -25,78 +20,6 @@ namespace
 constexpr std::chrono::milliseconds stop_patience(2000);
 /** Before another thread serves, after one has failed. */
 constexpr std::chrono::milliseconds failure_pause(1000);
-/** Descriptors below are standard input, output and error. */
-constexpr unsigned first_own = 3;
-
-/** Close all descriptors but the standard ones, as /proc lists them. */
-void close_all()
-{
-	const std::unique_ptr<DIR, int (*)(DIR *)> folder(opendir("/proc/thread-self/fd"), closedir);
-	if (!folder)
-	{
-		throw std::runtime_error("cannot list descriptors");
-	}
-	std::vector<int> open;
-	while (const dirent *entry = readdir(folder.get())) // NOLINT(concurrency-mt-unsafe): the folder is ours
-	{
-		const long fd = std::strtol(entry->d_name, nullptr, 10);
-		if (fd >= first_own && fd != dirfd(folder.get()))
-		{
-			open.push_back(static_cast<int>(fd));
-		}
-	}
-	for (const int fd : open)
-	{
-		close(fd);
-	}
-}
-
-/** From here on this thread, and those that it starts, have descriptors of their own. */
-void own_descriptors()
-{
-#ifndef __SANITIZE_THREAD__ // which takes a number for the same descriptor in all threads
-	if (close_range(first_own, ~0U, CLOSE_RANGE_UNSHARE) == 0)
-	{
-		return;
-	}
-	if (unshare(CLONE_FILES) != 0)
-	{
-		throw std::system_error(errno, std::generic_category(), "cannot have descriptors of its own");
-	}
-	close_all();
-#endif
-}
-
-/** All signals are blocked as long as it lives, and in threads that begin meanwhile. */
-class NoSignals
-{
-public:
-	NoSignals()
-	{
-		sigset_t all;
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before_);
-	}
-	~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-	NoSignals(const NoSignals &) = delete;
-	NoSignals &operator=(const NoSignals &) = delete;
-	NoSignals(NoSignals &&) = delete;
-	NoSignals &operator=(NoSignals &&) = delete;
-
-private:
-	sigset_t before_{};
-};
-
-/** This code stays where it is until the process ends: a thread that was left behind comes back to it. */
-void stay_loaded()
-{
-	Dl_info info{};
-	if (dladdr(reinterpret_cast<const void *>(&stay_loaded), &info) != 0 && info.dli_fname != nullptr)
-	{
-		// the handle is never closed
-		(void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-	}
-}
 
 /** What the thread does that serves. */
 void run_front(const std::shared_ptr<AppShared> &shared, const std::shared_ptr<AppFrontControl> &control)

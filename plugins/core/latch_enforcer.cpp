@@ -41,7 +41,10 @@ private:
 
 void LatchPending::begin(Item &item) noexcept
 {
-	under_way_.splice(under_way_.end(), item.node_);
+	if (!item.given_up_)
+	{
+		under_way_.splice(under_way_.end(), item.node_);
+	}
 }
 
 void LatchPending::end(Item &item) noexcept
@@ -51,6 +54,7 @@ void LatchPending::end(Item &item) noexcept
 		const auto found = std::find(under_way_.begin(), under_way_.end(), &item);
 		item.node_.splice(item.node_.begin(), under_way_, found);
 	}
+	item.given_up_ = false;
 	changed.notify_all();
 }
 
@@ -63,8 +67,9 @@ bool LatchPending::wait(Lock &lock, std::chrono::milliseconds patience)
 	}
 	while (!under_way_.empty())
 	{
-		auto &node = under_way_.front()->node_;
-		node.splice(node.begin(), under_way_, under_way_.begin());
+		Item &item = *under_way_.front();
+		item.node_.splice(item.node_.begin(), under_way_, under_way_.begin());
+		item.given_up_ = true;
 	}
 	return false;
 }

@@ -42,9 +42,12 @@ public:
 		friend class LatchPending;
 		/** empty while it is among those that are under way */
 		std::list<Item *> node_;
+		/** it has taken too long */
+		bool given_up_ = false;
 	};
 
 	/** The following with `mutex` locked. */
+	/** @param item	may be under way; then it ends once */
 	void begin(Item &item) noexcept;
 	void end(Item &item) noexcept;
 	[[nodiscard]] bool is_idle() const noexcept { return under_way_.empty(); }

@@ -20,6 +20,7 @@
 #include "abi.h"
 #include "app_world.h"
 #include "core_world.h"
+#include "failing_new.h"
 #include "net_world.h"
 
 namespace
@@ -1042,6 +1043,39 @@ TEST(LatchesTest, on_failure_nothing_is_latched_and_strangers_are_refused)
 		});
 }
 
+TEST(LatchesTest, whichever_allocation_fails_packets_are_stopped)
+{
+	bool done = false;
+	for (size_t working = 0; working < 100; working++)
+	{
+		RUN_IN_OWN_NETWORK(
+			[&]
+			{
+				LatchWorld world;
+				world.up(alice);
+				world.up(bob);
+				ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+				const Pair pair = connection();
+				const LatchAnswer made = latch(world, pair.mine);
+				ASSERT_EQ(made.state, LatchState::established);
+				const btns_addr_t host = btns::test::addr(there);
+				const Sa sa{2, 11};
+				const btns_child_t child = to_child(bob, sa, host);
+				const btns_latches_sa_t kernel{sa.reqid, btns::test::addr(here), host};
+				btns_reason_t reason = BTNS_REASON_NONE;
+				btns_status_t status = BTNS_STATUS_OK;
+				{
+					const btns::test::FailingNew failing(working);
+					status = btns_latches_before_install(world.world, bob.sa, &child, &kernel, &reason);
+				}
+				EXPECT_EQ(try_send(pair.mine.get()), ECONNABORTED) << working << " allocations work";
+				// as it is without failure, which is the last
+				done = status == BTNS_STATUS_OK && world.state_of(made.id) == LatchState::broken;
+			});
+	}
+	EXPECT_TRUE(done);
+}
+
 TEST(LatchesTest, without_latching_nothing_is_different)
 {
 	World world;
@@ -1145,6 +1179,15 @@ TEST(LatchesTest, an_application_that_makes_the_kernel_wait_harms_itself_only)
 				const auto again = std::chrono::steady_clock::now();
 				EXPECT_EQ(world.before_install(bob, {3, 13}), BTNS_REASON_NONE);
 				EXPECT_LT(std::chrono::steady_clock::now() - again, btns::LatchLimits{}.patience);
+				// however many connections it has
+				btns_latches_gone(world.world, 2);
+				btns_latches_gone(world.world, 3);
+				const Pair more = connection();
+				ASSERT_EQ(world.latches->latch(owner + 1, more.mine.get(), std::nullopt, {}).state,
+						  LatchState::established);
+				const auto third = std::chrono::steady_clock::now();
+				EXPECT_EQ(world.before_install(bob, {4, 14}), BTNS_REASON_NONE);
+				EXPECT_LT(std::chrono::steady_clock::now() - third, btns::LatchLimits{}.patience);
 			}
 			EXPECT_TRUE(eventually([&] { return try_send(hanging.mine.get()) != 0; }));
 		});
