@@ -292,7 +292,14 @@ btns_latch_options_t checked_options(const btns_latch_options_t *options)
 		throw Error{BTNS_ENOTSUP};
 	}
 	std::memcpy(&out, options, sizeof(out));
-	const auto is_one_of = [](int value, int last) { return value >= 0 && value <= last; };
+	// as the number that a C program may have stored, which need not be one of the enumerators
+	const auto is_one_of = [](const auto &field, int last)
+	{
+		int value = 0;
+		static_assert(sizeof(field) == sizeof(value));
+		std::memcpy(&value, &field, sizeof(value));
+		return value >= 0 && value <= last;
+	};
 	if (!is_one_of(out.confidentiality, 1) || !is_one_of(out.narrow, 1) || !is_one_of(out.has_peer_key, 1) ||
 		!is_one_of(out.auth, BTNS_LATCH_AUTHENTICATED) || !is_one_of(out.disposition, BTNS_LATCH_WAIT) ||
 		!is_one_of(out.mode, BTNS_MODE_BEET) || out.timeout > wire::timeout_max)

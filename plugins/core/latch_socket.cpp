@@ -589,8 +589,7 @@ std::vector<Flow> SocketDiag::left()
 		throw std::system_error(error, std::generic_category(), "XFRM policies");
 	}
 	std::ranges::sort(flows);
-	const auto same = std::ranges::unique(flows);
-	flows.erase(same.begin(), same.end());
+	flows.erase(std::unique(flows.begin(), flows.end()), flows.end());
 	return flows;
 }
 
