@@ -124,6 +124,31 @@ bool is_connected(int fd)
 	return getpeername(fd, reinterpret_cast<sockaddr *>(&peer), &length) == 0;
 }
 
+/** SAs for a connection alone can be asked for only once it has a port: have the kernel choose one, if it has none. */
+void choose_port(int fd, const sockaddr *address)
+{
+	sockaddr_storage own{};
+	socklen_t length = sizeof(own);
+	if (getsockname(fd, reinterpret_cast<sockaddr *>(&own), &length) != 0)
+	{
+		throw Error{BTNS_ESOCKET};
+	}
+	// both families have it there
+	in_port_t port = 0;
+	std::memcpy(&port, reinterpret_cast<const uint8_t *>(&own) + offsetof(sockaddr_in, sin_port), sizeof(port));
+	if (port != 0)
+	{
+		return;
+	}
+	own = {};
+	own.ss_family = address->sa_family;
+	length = own.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+	if (bind(fd, reinterpret_cast<const sockaddr *>(&own), length) != 0)
+	{
+		throw Error{BTNS_ESOCKET};
+	}
+}
+
 /** A latch that is released again unless it is kept. */
 class Attempt
 {
@@ -318,6 +343,10 @@ Latched latch_connect(Connection &connection, int fd, const sockaddr *address, s
 	if (is_connected(fd))
 	{
 		throw Error{BTNS_ESOCKET};
+	}
+	if (options.narrow != 0)
+	{
+		choose_port(fd, address);
 	}
 	Attempt attempt(connection, fd, attributes.get(), options, calls);
 	attempt.wait_ready();

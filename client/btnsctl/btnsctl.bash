@@ -9,7 +9,7 @@ _btnsctl() {
 	previous=${COMP_WORDS[COMP_CWORD - 1]}
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		status | peers | pad | bindings | stats | monitor | explain | doctor | keygen | init)
+		status | peers | pad | bindings | latches | stats | monitor | explain | doctor | keygen | init)
 			command=$word
 			break
 			;;
@@ -18,7 +18,7 @@ _btnsctl() {
 
 	case $previous in
 	--uri | --fingerprint | --id | --local-id | --local | --remote | --local-ts | --remote-ts | --virtual-ip | --pin | --child | \
-		--connection | --initiate | --flow)
+		--connection | --initiate | --flow | --close)
 		return
 		;;
 	--swanctl-dir | --root)
@@ -41,6 +41,10 @@ _btnsctl() {
 		mapfile -t COMPREPLY < <(compgen -W "spki pkcs1 x509" -- "$current")
 		return
 		;;
+	--state)
+		mapfile -t COMPREPLY < <(compgen -W "listener larval established broken" -- "$current")
+		return
+		;;
 	--mode)
 		mapfile -t COMPREPLY < <(compgen -W "tunnel transport" -- "$current")
 		return
@@ -49,9 +53,10 @@ _btnsctl() {
 
 	local common="--uri --json --swanctl-dir --root --help" options=''
 	case $command in
-	'') options="status peers pad bindings stats monitor explain doctor keygen init --version" ;;
+	'') options="status peers pad bindings latches stats monitor explain doctor keygen init --version" ;;
 	peers) options="--connection" ;;
 	bindings) options="--child --flow" ;;
+	latches) options="--state --close" ;;
 	stats) options="--prometheus --all" ;;
 	monitor) options="--all" ;;
 	explain)

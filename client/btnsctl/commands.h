@@ -41,6 +41,14 @@ struct BindingsOptions
 	std::vector<std::string> flow;
 };
 
+struct LatchesOptions
+{
+	/** number of the one to close, empty for none */
+	std::string close;
+	/** only those in this state */
+	std::string state;
+};
+
 struct ExplainOptions
 {
 	std::string remote;
@@ -77,6 +85,7 @@ Status show_status(const Common &common);
 Status show_peers(const Common &common, const PeersOptions &options);
 Status show_pad(const Common &common, const std::string &connection);
 Status show_bindings(const Common &common, const BindingsOptions &options);
+Status latches(const Common &common, const LatchesOptions &options);
 Status show_stats(const Common &common, bool prometheus, bool all);
 Status explain(const Common &common, const ExplainOptions &options);
 /** @param all	charon's own events, too */
@@ -85,6 +94,9 @@ Status monitor(const Common &common, bool all);
 Status doctor(const Common &common, bool strict);
 Status keygen(const Common &common, const KeygenOptions &options);
 Status init(const Common &common, const InitOptions &options);
+
+/** "tcp 192.0.2.1:40000 192.0.2.2:80", of one of a listener "tcp *:80". */
+std::string describe_latch(const Json &latch);
 
 /** Print as JSON and a newline. */
 void print_json(const Json &json, bool pretty = true);

@@ -14,7 +14,8 @@ namespace
 
 /** Fields that are numbers wherever they are. */
 constexpr std::array number_fields{
-	"uniqueid", "key-bits", "established", "child-sas", "child", "local-port", "remote-port", "old-uniqueid",
+	"uniqueid",		"key-bits", "established", "child-sas", "child", "local-port", "remote-port",
+	"old-uniqueid", "latch",	"client",	   "listener",	"reqid", "lost",
 };
 
 bool is_number_field(std::string_view name)

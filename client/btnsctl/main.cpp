@@ -133,6 +133,14 @@ private:
 		sa->excludes(child)->excludes(flow);
 		child->excludes(flow);
 
+		auto *latches = add("latches", "List the connections that are latched to their peers, or close one",
+							[this] { return btnsctl::latches(common_, latches_); });
+		auto *close =
+			latches->add_option("--close", latches_.close, "close the latch with this number: its connection is reset");
+		latches->add_option("--state", latches_.state, "only latches in this state")
+			->check(CLI::IsMember({"listener", "larval", "established", "broken"}))
+			->excludes(close);
+
 		auto *stats = add("stats", "Show counters", [this] { return show_stats(common_, prometheus_, all_); });
 		stats->add_flag("--prometheus", prometheus_, "in the text format of Prometheus");
 		stats->add_flag("--all", all_, "reasons that have refused nobody, too");
@@ -212,6 +220,7 @@ private:
 	btnsctl::Common common_;
 	btnsctl::PeersOptions peers_;
 	btnsctl::BindingsOptions bindings_;
+	btnsctl::LatchesOptions latches_;
 	btnsctl::ExplainOptions explain_;
 	btnsctl::KeygenOptions keygen_;
 	btnsctl::InitOptions init_;

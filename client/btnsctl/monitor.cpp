@@ -83,6 +83,25 @@ std::string describe(const Json &message)
 	return text + (asserted.empty() || asserted == identity ? "" : " (calls itself " + asserted + ")");
 }
 
+/** What has happened to a connection latch. */
+std::string describe_change(const Json &message)
+{
+	const std::string code = get(message, "code");
+	const std::string lost = get(message, "lost");
+	return "#" + get(message, "latch") + " " + get(message, "state") + " " + describe_latch(message) +
+		   (code.empty() ? "" : " " + code + ": " + get(message, "reason")) +
+		   (lost.empty() ? "" : " (" + lost + " changes before this one were not told)");
+}
+
+std::string describe_event(const Vici::Event &event)
+{
+	if (event.name == "btns-latch-changed")
+	{
+		return describe_change(event.message);
+	}
+	return event.name.starts_with("btns-") ? describe(event.message) : describe_sa(event.name, event.message);
+}
+
 void print(const Vici::Event &event, bool json)
 {
 	if (json)
@@ -93,9 +112,8 @@ void print(const Vici::Event &event, bool json)
 		return;
 	}
 	const bool ours = event.name.starts_with("btns-");
-	const std::string text = ours ? describe(event.message) : describe_sa(event.name, event.message);
-	std::cout << clock_time() << " " << (ours ? event.name.substr(5) : event.name) << " " << safe(text, is_utf8())
-			  << std::endl;
+	std::cout << clock_time() << " " << (ours ? event.name.substr(5) : event.name) << " "
+			  << safe(describe_event(event), is_utf8()) << std::endl;
 }
 
 } // namespace
@@ -117,7 +135,8 @@ Status monitor(const Common &common, bool all)
 
 	Vici vici(common.uri);
 	bool any = false;
-	for (const char *event : {"btns-peer-up", "btns-peer-down", "btns-peer-changed", "btns-rejected"})
+	for (const char *event :
+		 {"btns-peer-up", "btns-peer-down", "btns-peer-changed", "btns-rejected", "btns-latch-changed"})
 	{
 		any = vici.listen(event) || any;
 	}

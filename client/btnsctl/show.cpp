@@ -159,7 +159,28 @@ std::pair<std::string, std::string> split_port(const std::string &text)
 											  : std::pair(text, std::string());
 }
 
+/** An end of a latch's flow: "[2001:db8::1]:80", "192.0.2.1:*", "*:80" */
+std::string end_of(const Json &message, const std::string &host, const std::string &port)
+{
+	const std::string address = get(message, host);
+	const std::string shown = address.find(':') != std::string::npos ? "[" + address + "]" : address;
+	return (address.empty() ? "*" : shown) + ":" + get(message, port, "*");
+}
+
+std::string protocol_of(const Json &message)
+{
+	const std::string number = get(message, "protocol");
+	return number == "6" ? "tcp" : number == "17" ? "udp" : number;
+}
+
 } // namespace
+
+std::string describe_latch(const Json &latch)
+{
+	const bool is_listener = get(latch, "state") == "listener" || get(latch, "remote").empty();
+	return protocol_of(latch) + " " + end_of(latch, "local", "local-port") +
+		   (is_listener ? "" : " " + end_of(latch, "remote", "remote-port"));
+}
 
 void print_json(const Json &json, bool pretty)
 {
@@ -386,6 +407,47 @@ Status show_bindings(const Common &common, const BindingsOptions &options)
 		}
 	}
 	print_table({{"ID", Fit::right}, {"CONNECTION"}, {"REMOTE"}, {"PEER BY"}, {"BINDING"}, {"VALUE", Fit::cut}}, rows);
+	return done;
+}
+
+Status latches(const Common &common, const LatchesOptions &options)
+{
+	Vici vici(common.uri);
+	if (!options.close.empty())
+	{
+		const Json answer = vici.request("btns-close-latch", {{"latch", options.close}});
+		if (common.json)
+		{
+			print_json(answer);
+		}
+		return done;
+	}
+	Messages all = vici.stream("btns-list-latches", "btns-latch");
+	std::erase_if(all,
+				  [&](const Json &latch) { return !options.state.empty() && get(latch, "state") != options.state; });
+	if (common.json)
+	{
+		print_json(typed(all));
+		return done;
+	}
+	Rows rows;
+	for (const Json &latch : all)
+	{
+		const std::string code = get(latch, "code");
+		const std::string fingerprint = get(latch, "peer-fingerprint");
+		const std::string identity = get(latch, "authorized-id");
+		rows.push_back({get(latch, "latch"), get(latch, "state") + (code.empty() ? "" : " (" + code + ")"),
+						describe_latch(latch), get(latch, "client"), get(latch, "uniqueid"), get(latch, "peer-method"),
+						identity.empty() && !fingerprint.empty() ? "btns:sha256:" + fingerprint : identity});
+	}
+	print_table({{"LATCH", Fit::right},
+				 {"STATE"},
+				 {"CONNECTION"},
+				 {"CLIENT", Fit::right},
+				 {"IKE_SA", Fit::right},
+				 {"PEER BY"},
+				 {"PEER", Fit::cut}},
+				rows);
 	return done;
 }
 

@@ -48,7 +48,7 @@ static void *ask(btns_latching_t *latching)
 
 	while (latching->wait(latching, &acquire))
 	{
-		if (!btns_latch_sas_acquire(&acquire.flow))
+		if (!btns_latch_sas_acquire(&acquire.flow, acquire.narrow))
 		{
 			latching->refuse(latching, acquire.latch);
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 
 #include "btns_latch_sas.h"
+#include "btns_narrow.h"
 
 #include <daemon.h>
 
@@ -50,9 +51,12 @@ static bool takes(enumerator_t *enumerator, traffic_selector_t *end)
 /**
  * Find the trap that takes a flow.
  *
+ * @param peer_cfg	set to its connection, with a reference
+ * @param child_cfg	set to its child, with a reference
  * @return			its reqid, 0 if there is none
  */
-static uint32_t find_trap(traffic_selector_t *local, traffic_selector_t *remote)
+static uint32_t find_trap(traffic_selector_t *local, traffic_selector_t *remote,
+						  peer_cfg_t **peer_cfg, child_cfg_t **child_cfg)
 {
 	enumerator_t *enumerator;
 	child_sa_t *child_sa;
@@ -66,6 +70,9 @@ static uint32_t find_trap(traffic_selector_t *local, traffic_selector_t *remote)
 			takes(child_sa->create_ts_enumerator(child_sa, FALSE), remote))
 		{
 			reqid = child_sa->get_reqid(child_sa);
+			*peer_cfg = cfg->get_ref(cfg);
+			*child_cfg = child_sa->get_config(child_sa);
+			(*child_cfg)->get_ref(*child_cfg);
 		}
 	}
 	enumerator->destroy(enumerator);
@@ -148,15 +155,35 @@ static bool initiate(peer_cfg_t *peer_cfg, child_cfg_t *child_cfg)
 										0, FALSE) == SUCCESS;
 }
 
+/**
+ * Have SAs for a flow alone: a child like the configured one, with other
+ * selectors. Adopts both configurations.
+ */
+static bool initiate_narrow(peer_cfg_t *peer_cfg, child_cfg_t *child_cfg,
+							traffic_selector_t *local,
+							traffic_selector_t *remote)
+{
+	linked_list_t *ours, *theirs;
+	child_cfg_t *narrow;
+
+	ours = linked_list_create_with_items(local, NULL);
+	theirs = linked_list_create_with_items(remote, NULL);
+	narrow = btns_narrow_create(child_cfg, ours, theirs);
+	ours->destroy(ours);
+	theirs->destroy(theirs);
+	child_cfg->destroy(child_cfg);
+	return initiate(peer_cfg, narrow);
+}
+
 /*
  * Described in header.
  */
-bool btns_latch_sas_acquire(const btns_flow_t *flow)
+bool btns_latch_sas_acquire(const btns_flow_t *flow, bool narrow)
 {
 	kernel_acquire_data_t data = {};
 	traffic_selector_t *local, *remote;
-	child_cfg_t *child_cfg;
-	peer_cfg_t *peer_cfg;
+	child_cfg_t *child_cfg = NULL;
+	peer_cfg_t *peer_cfg = NULL;
 	host_t *here, *there;
 	uint32_t reqid;
 	bool found = FALSE;
@@ -167,18 +194,31 @@ bool btns_latch_sas_acquire(const btns_flow_t *flow)
 	there = to_host(&flow->remote, 0);
 	if (local && remote && here && there)
 	{
-		reqid = find_trap(local, remote);
-		if (reqid)
+		reqid = find_trap(local, remote, &peer_cfg, &child_cfg);
+		if (!reqid)
+		{
+			child_cfg = find_child(here, there, local, remote, &peer_cfg);
+		}
+		if (!child_cfg)
+		{
+			found = FALSE;
+		}
+		else if (narrow)
+		{
+			found = initiate_narrow(peer_cfg, child_cfg, local, remote);
+		}
+		else if (reqid)
 		{
 			data.src = local;
 			data.dst = remote;
 			charon->traps->acquire(charon->traps, reqid, &data);
+			child_cfg->destroy(child_cfg);
+			peer_cfg->destroy(peer_cfg);
 			found = TRUE;
 		}
 		else
 		{
-			child_cfg = find_child(here, there, local, remote, &peer_cfg);
-			found = child_cfg && initiate(peer_cfg, child_cfg);
+			found = initiate(peer_cfg, child_cfg);
 		}
 	}
 	DESTROY_IF(local);

@@ -20,8 +20,9 @@
  * to be called in a hook.
  *
  * @param flow		local port may be 0
+ * @param narrow	the SAs are to be for this flow alone
  * @return			FALSE if no configuration says how
  */
-bool btns_latch_sas_acquire(const btns_flow_t *flow);
+bool btns_latch_sas_acquire(const btns_flow_t *flow, bool narrow);
 
 #endif /** BTNS_LATCH_SAS_H_ @}*/

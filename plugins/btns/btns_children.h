@@ -45,13 +45,14 @@ struct btns_children_t {
 };
 
 /**
- * TRUE if a child configuration equals one that a peer configuration has now.
+ * TRUE if a child configuration equals one that the peer configuration of an
+ * IKE_SA has now, or is a part of it for one connection (btns_narrow.h).
  * Callable in any hook.
  *
- * @param cfg			peer configuration
+ * @param ike_sa		IKE_SA, what dynamic selectors stand for
  * @param child			child configuration
  */
-bool btns_has_child(peer_cfg_t *cfg, child_cfg_t *child);
+bool btns_has_child(ike_sa_t *ike_sa, child_cfg_t *child);
 
 /**
  * Create the only btns_children_t instance.

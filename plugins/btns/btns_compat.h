@@ -40,6 +40,20 @@ static inline linked_list_t *btns_configured_ts(child_cfg_t *child, bool local)
 }
 
 /**
+ * Proposals of a child.
+ *
+ * @return				proposal_t*, owned by the caller
+ */
+static inline linked_list_t *btns_child_proposals(child_cfg_t *child)
+{
+#ifdef BTNS_CHILD_CFG_SELECTS_TS
+	return child->get_proposals(child, FALSE, FALSE);
+#else
+	return child->get_proposals(child, FALSE);
+#endif
+}
+
+/**
  * Compute the value of an IKE_INTERMEDIATE message that IKE_AUTH authenticates
  * (RFC 9242, section 3.3.2), with the keys that protect the message. Releases
  * that cannot do it have no such messages.

@@ -4,6 +4,7 @@
 #include "btns_cert.h"
 #include "btns_channels.h"
 #include "btns_children.h"
+#include "btns_narrow.h"
 #include "btns_convert.h"
 #include "btns_own_keys.h"
 
@@ -32,13 +33,6 @@
  * CERT payloads that charon accepts in one message
  */
 #define MAX_CERT_PAYLOADS_SENT 8
-
-/**
- * Priority of the policies of BTNS CHILD_SAs in the kernel: weaker than what
- * charon computes for any CHILD_SA or trap (at most 400000), stronger than its
- * fallback policies only.
- */
-#define BTNS_POLICY_PRIORITY 500000
 
 /**
  * Virtual IPs of a peer that are looked at
@@ -713,7 +707,7 @@ static bool describe_child(ike_sa_t *ike_sa, child_sa_t *child_sa,
 	this->child.connection = cfg ? cfg->get_name(cfg) : "";
 	/* a rekeyed CHILD_SA keeps the configuration it came with */
 	this->child.unconfigured = this->child.btns &&
-					!btns_has_child(cfg, child_sa->get_config(child_sa));
+					!btns_has_child(ike_sa, child_sa->get_config(child_sa));
 	this->child.child = child_sa->get_unique_id(child_sa);
 	this->child.present = ike_sa->get_child_count(ike_sa);
 	ok = btns_ts_from_list(local, this->local, &this->child.local_count);

@@ -5,12 +5,11 @@
 #include "btns_convert.h"
 #include "btns_vici_channels.h"
 #include "btns_vici_explain.h"
+#include "btns_vici_fields.h"
 #include "btns_vici_latches.h"
 #include "btns_vici_plugin.h"
 
-#include <ctype.h>
 #include <dlfcn.h>
-#include <errno.h>
 #include <inttypes.h>
 
 #include <plugins/vici/vici_builder.h>
@@ -79,11 +78,6 @@ struct private_btns_vici_t {
 typedef struct {
 
 	/**
-	 * Fields that are known, NULL terminated
-	 */
-	const char **known;
-
-	/**
 	 * Connection name, empty for all
 	 */
 	char connection[BTNS_NAME_LEN];
@@ -96,7 +90,7 @@ typedef struct {
 	/**
 	 * What is wrong with the request, empty if nothing is
 	 */
-	char error[128];
+	char error[BTNS_VICI_ERROR_LEN];
 } filter_t;
 
 /**
@@ -134,102 +128,33 @@ static vici_message_t *create_success(private_btns_vici_t *this)
 	return builder->finalize(builder);
 }
 
-CALLBACK(filter_section, bool,
-	filter_t *filter, vici_message_t *message, vici_parse_context_t *ctx,
-	char *name)
-{
-	snprintf(filter->error, sizeof(filter->error),
-			 "unexpected section '%.32s'", name);
-	return FALSE;
-}
-
-CALLBACK(filter_list, bool,
-	filter_t *filter, vici_message_t *message, char *name, chunk_t value)
-{
-	snprintf(filter->error, sizeof(filter->error), "unexpected list '%.32s'",
-			 name);
-	return FALSE;
-}
-
 /**
- * Parse a positive number of at most 32 bits.
+ * Read a request.
+ *
+ * @param count		how many of these fields it may have: connection, uniqueid
  */
-static bool parse_number(char *text, uint32_t *number)
+static bool parse_request(vici_message_t *request, int count, filter_t *filter)
 {
-	unsigned long long value;
-	char *end;
+	btns_vici_field_t fields[] = {
+		{ "connection" },
+		{ "uniqueid" },
+	};
+	uint64_t uniqueid = 0;
 
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (!isdigit((u_char)*text) || *end || errno || !value ||
-		value > UINT32_MAX)
+	memset(filter, 0, sizeof(*filter));
+	if (!btns_vici_fields_read(request, fields, count, filter->error))
 	{
 		return FALSE;
 	}
-	*number = value;
-	return TRUE;
-}
-
-CALLBACK(filter_value, bool,
-	filter_t *filter, vici_message_t *message, char *name, chunk_t value)
-{
-	char text[BTNS_NAME_LEN];
-	int i;
-
-	for (i = 0; filter->known[i]; i++)
-	{
-		if (streq(filter->known[i], name))
-		{
-			break;
-		}
-	}
-	if (!filter->known[i])
-	{
-		snprintf(filter->error, sizeof(filter->error), "unknown field '%.32s'",
-				 name);
-		return FALSE;
-	}
-	if (!value.len || value.len >= sizeof(text) ||
-		!chunk_printable(value, NULL, 0))
-	{
-		snprintf(filter->error, sizeof(filter->error), "invalid value for '%s'",
-				 name);
-		return FALSE;
-	}
-	snprintf(text, sizeof(text), "%.*s", (int)value.len, value.ptr);
-	if (streq(name, "connection"))
-	{
-		strcpy(filter->connection, text);
-	}
-	else if (!parse_number(text, &filter->uniqueid))
+	if (fields[1].value[0] &&
+		!btns_vici_number(fields[1].value, UINT32_MAX, &uniqueid))
 	{
 		snprintf(filter->error, sizeof(filter->error),
-				 "'%s' has to be a positive number", name);
+				 "'uniqueid' has to be a positive number");
 		return FALSE;
 	}
-	return TRUE;
-}
-
-/**
- * Parse a request strictly: what is not understood is an error.
- *
- * @param known		names of the fields, NULL terminated
- */
-static bool parse_request(vici_message_t *request, const char **known,
-						  filter_t *filter)
-{
-	memset(filter, 0, sizeof(*filter));
-	filter->known = known;
-	if (!request->parse(request, NULL, filter_section, filter_value,
-						filter_list, filter))
-	{
-		if (!filter->error[0])
-		{
-			snprintf(filter->error, sizeof(filter->error),
-					 "malformed request");
-		}
-		return FALSE;
-	}
+	memcpy(filter->connection, fields[0].value, sizeof(filter->connection));
+	filter->uniqueid = uniqueid;
 	return TRUE;
 }
 
@@ -314,7 +239,6 @@ static void stream_peer(void *user, const btns_peer_info_t *peer)
 CALLBACK(list_peers, vici_message_t*,
 	private_btns_vici_t *this, char *name, u_int id, vici_message_t *request)
 {
-	static const char *known[] = { "uniqueid", "connection", NULL };
 	filter_t filter;
 	list_stream_t stream = {
 		.this = this,
@@ -322,7 +246,7 @@ CALLBACK(list_peers, vici_message_t*,
 		.id = id,
 	};
 
-	if (!parse_request(request, known, &filter))
+	if (!parse_request(request, 2, &filter))
 	{
 		return create_error(this, filter.error);
 	}
@@ -408,7 +332,6 @@ static void stream_pad(void *user, const btns_pad_info_t *info)
 CALLBACK(list_pad, vici_message_t*,
 	private_btns_vici_t *this, char *name, u_int id, vici_message_t *request)
 {
-	static const char *known[] = { "connection", NULL };
 	filter_t filter;
 	list_stream_t stream = {
 		.this = this,
@@ -416,7 +339,7 @@ CALLBACK(list_pad, vici_message_t*,
 		.id = id,
 	};
 
-	if (!parse_request(request, known, &filter))
+	if (!parse_request(request, 1, &filter))
 	{
 		return create_error(this, filter.error);
 	}
@@ -441,13 +364,12 @@ static void add_stat(void *user, const char *name, uint64_t value)
 CALLBACK(stats, vici_message_t*,
 	private_btns_vici_t *this, char *name, u_int id, vici_message_t *request)
 {
-	static const char *known[] = { NULL };
 	filter_t filter;
 	list_stream_t stream = {
 		.this = this,
 	};
 
-	if (!parse_request(request, known, &filter))
+	if (!parse_request(request, 0, &filter))
 	{
 		return create_error(this, filter.error);
 	}
@@ -463,11 +385,10 @@ CALLBACK(stats, vici_message_t*,
 CALLBACK(version, vici_message_t*,
 	private_btns_vici_t *this, char *name, u_int id, vici_message_t *request)
 {
-	static const char *known[] = { NULL };
 	vici_builder_t *builder;
 	filter_t filter;
 
-	if (!parse_request(request, known, &filter))
+	if (!parse_request(request, 0, &filter))
 	{
 		return create_error(this, filter.error);
 	}

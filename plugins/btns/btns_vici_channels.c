@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 
 #include "btns_vici_channels.h"
+#include "btns_vici_fields.h"
 #include "btns_convert.h"
 #include "btns_shunts.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 
 #include <plugins/vici/vici_message.h>
@@ -67,25 +66,20 @@ enum {
 	FIELD_COUNT,
 };
 
-static char *field_names[FIELD_COUNT] = {
-	"uniqueid", "child", "protocol", "local", "remote", "local-port",
-	"remote-port",
-};
-
 /**
  * A request as it is parsed.
  */
 typedef struct {
 
 	/**
-	 * Values, empty for fields that are not there
+	 * Its fields
 	 */
-	char values[FIELD_COUNT][INET6_ADDRSTRLEN];
+	btns_vici_field_t fields[FIELD_COUNT];
 
 	/**
 	 * What is wrong with it, empty if nothing is
 	 */
-	char error[128];
+	char error[BTNS_VICI_ERROR_LEN];
 
 	/**
 	 * What is asked for
@@ -116,64 +110,19 @@ static bool wrong(request_t *request, char *format, ...)
 	return FALSE;
 }
 
-CALLBACK(parse_section, bool,
-	request_t *request, vici_message_t *message, vici_parse_context_t *ctx,
-	char *name)
-{
-	return wrong(request, "unexpected section '%.32s'", name);
-}
-
-CALLBACK(parse_list, bool,
-	request_t *request, vici_message_t *message, char *name, chunk_t value)
-{
-	return wrong(request, "unexpected list '%.32s'", name);
-}
-
-CALLBACK(parse_value, bool,
-	request_t *request, vici_message_t *message, char *name, chunk_t value)
-{
-	int i;
-
-	for (i = 0; i < FIELD_COUNT; i++)
-	{
-		if (streq(field_names[i], name))
-		{
-			if (!value.len || value.len >= sizeof(request->values[i]) ||
-				!chunk_printable(value, NULL, 0))
-			{
-				return wrong(request, "invalid value for '%s'", name);
-			}
-			if (request->values[i][0])
-			{
-				return wrong(request, "'%s' is there twice", name);
-			}
-			memcpy(request->values[i], value.ptr, value.len);
-			return TRUE;
-		}
-	}
-	return wrong(request, "unknown field '%.32s'", name);
-}
-
 /**
  * Parse a number from 1 to max; a field that is not there is 0.
  */
 static bool parse_number(request_t *request, int field, uint32_t max,
 						 uint32_t *number)
 {
-	char *text = request->values[field], *end;
-	unsigned long long value;
+	char *text = request->fields[field].value;
+	uint64_t value = 0;
 
-	*number = 0;
-	if (!text[0])
-	{
-		return TRUE;
-	}
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (!isdigit((u_char)*text) || *end || errno || !value || value > max)
+	if (text[0] && !btns_vici_number(text, max, &value))
 	{
 		return wrong(request, "'%s' has to be a number from 1 to %u",
-					 field_names[field], max);
+					 request->fields[field].name, max);
 	}
 	*number = value;
 	return TRUE;
@@ -184,7 +133,7 @@ static bool parse_number(request_t *request, int field, uint32_t max,
  */
 static bool parse_address(request_t *request, int field, btns_addr_t *addr)
 {
-	char *text = request->values[field];
+	char *text = request->fields[field].value;
 
 	memset(addr, 0, sizeof(*addr));
 	if (inet_pton(AF_INET, text, addr->bytes) == 1)
@@ -198,7 +147,7 @@ static bool parse_address(request_t *request, int field, btns_addr_t *addr)
 	else
 	{
 		return wrong(request, "'%s' has to be an IP address",
-					 field_names[field]);
+					 request->fields[field].name);
 	}
 	return TRUE;
 }
@@ -222,7 +171,7 @@ static bool parse_protocol(request_t *request, uint8_t *protocol)
 
 	for (i = 0; i < countof(known); i++)
 	{
-		if (streq(request->values[FIELD_PROTOCOL], known[i].name))
+		if (streq(request->fields[FIELD_PROTOCOL].value, known[i].name))
 		{
 			*protocol = known[i].protocol;
 			return TRUE;
@@ -266,9 +215,9 @@ static bool parse_flow(request_t *request)
 
 	for (i = FIELD_PROTOCOL; i <= FIELD_REMOTE; i++)
 	{
-		if (!request->values[i][0])
+		if (!request->fields[i].value[0])
 		{
-			return wrong(request, "'%s' is missing", field_names[i]);
+			return wrong(request, "'%s' is missing", request->fields[i].name);
 		}
 	}
 	if (!parse_protocol(request, &flow->protocol) ||
@@ -302,18 +251,28 @@ static bool parse_request(vici_message_t *message, request_t *request)
 	bool flow = FALSE;
 	int i;
 
-	memset(request, 0, sizeof(*request));
-	if (!message->parse(message, NULL, parse_section, parse_value, parse_list,
-						request))
+	*request = (request_t){
+		.fields = {
+			[FIELD_UNIQUEID] = { "uniqueid" },
+			[FIELD_CHILD] = { "child" },
+			[FIELD_PROTOCOL] = { "protocol" },
+			[FIELD_LOCAL] = { "local" },
+			[FIELD_REMOTE] = { "remote" },
+			[FIELD_LOCAL_PORT] = { "local-port" },
+			[FIELD_REMOTE_PORT] = { "remote-port" },
+		},
+	};
+	if (!btns_vici_fields_read(message, request->fields, FIELD_COUNT,
+							   request->error))
 	{
-		return request->error[0] || wrong(request, "malformed request");
+		return FALSE;
 	}
 	for (i = FIELD_PROTOCOL; i < FIELD_COUNT; i++)
 	{
-		flow = flow || request->values[i][0];
+		flow = flow || request->fields[i].value[0];
 	}
-	if (!!request->values[FIELD_UNIQUEID][0] +
-		!!request->values[FIELD_CHILD][0] + flow != 1)
+	if (!!request->fields[FIELD_UNIQUEID].value[0] +
+		!!request->fields[FIELD_CHILD].value[0] + flow != 1)
 	{
 		return wrong(request, "either 'uniqueid', 'child' or a flow has to be "
 					 "given");

@@ -2,16 +2,18 @@
 
 #include "btns_vici_latches.h"
 #include "btns_convert.h"
+#include "btns_vici_fields.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 
+#include <daemon.h>
 #include <plugins/vici/vici_message.h>
+#include <threading/thread.h>
 
 #define COMMAND_LIST "btns-list-latches"
 #define COMMAND_CLOSE "btns-close-latch"
 #define EVENT_LATCH "btns-latch"
+#define EVENT_CHANGED "btns-latch-changed"
 
 typedef struct private_btns_vici_latches_t private_btns_vici_latches_t;
 
@@ -39,6 +41,11 @@ struct private_btns_vici_latches_t {
 	 * vici_builder_create() in the vici plugin
 	 */
 	vici_builder_t *(*builder_create)();
+
+	/**
+	 * Thread that raises events, NULL if there is none
+	 */
+	thread_t *thread;
 };
 
 /**
@@ -110,6 +117,37 @@ static void add_channel(vici_builder_t *builder,
 }
 
 /**
+ * Add both ends of a flow.
+ */
+static void add_flow(vici_builder_t *builder, const btns_flow_t *flow)
+{
+	builder->add_kv(builder, "protocol", "%u", flow->protocol);
+	add_end(builder, "local", "local-port", &flow->local, flow->local_port);
+	add_end(builder, "remote", "remote-port", &flow->remote, flow->remote_port);
+}
+
+/**
+ * Add which latch it is, and its state.
+ */
+static void add_latch(vici_builder_t *builder, uint64_t latch, uint64_t client,
+					  uint64_t listener, const char *state, const char *code,
+					  const char *reason)
+{
+	builder->add_kv(builder, "latch", "%" PRIu64, latch);
+	builder->add_kv(builder, "client", "%" PRIu64, client);
+	if (listener)
+	{
+		builder->add_kv(builder, "listener", "%" PRIu64, listener);
+	}
+	builder->add_kv(builder, "state", "%s", state);
+	if (!streq(code, "none"))
+	{
+		builder->add_kv(builder, "code", "%s", code);
+		builder->add_kv(builder, "reason", "%s", reason);
+	}
+}
+
+/**
  * Stream one latch.
  */
 static void stream_latch(void *user, const btns_latches_info_t *info)
@@ -119,25 +157,14 @@ static void stream_latch(void *user, const btns_latches_info_t *info)
 	vici_builder_t *builder;
 
 	builder = this->builder_create();
-	builder->add_kv(builder, "latch", "%" PRIu64, info->latch);
-	builder->add_kv(builder, "client", "%" PRIu64, info->client);
-	if (info->listener)
-	{
-		builder->add_kv(builder, "listener", "%" PRIu64, info->listener);
-	}
-	builder->add_kv(builder, "state", "%s", info->state);
-	if (info->code[0])
-	{
-		builder->add_kv(builder, "code", "%s", info->code);
-		builder->add_kv(builder, "reason", "%s", info->reason);
-	}
-	builder->add_kv(builder, "protocol", "%u", info->flow.protocol);
-	add_end(builder, "local", "local-port", &info->flow.local,
-			info->flow.local_port);
-	add_end(builder, "remote", "remote-port", &info->flow.remote,
-			info->flow.remote_port);
+	add_latch(builder, info->latch, info->client, info->listener, info->state,
+			  info->code, info->reason);
+	add_flow(builder, &info->flow);
+	builder->add_kv(builder, "confidentiality", "%s",
+					info->confidentiality ? "yes" : "no");
 	builder->add_kv(builder, "authenticated", "%s",
 					info->authenticated ? "yes" : "no");
+	builder->add_kv(builder, "narrow", "%s", info->narrow ? "yes" : "no");
 	builder->add_kv(builder, "disposition", "%s", info->wait ? "wait" : "reset");
 	if (info->reqid)
 	{
@@ -151,15 +178,44 @@ static void stream_latch(void *user, const btns_latches_info_t *info)
 								  builder->finalize(builder));
 }
 
+/**
+ * The thread that raises events.
+ */
+static void *raise_changes(private_btns_vici_latches_t *this)
+{
+	btns_latches_change_t change;
+	vici_builder_t *builder;
+
+	while (btns_latches_next_change(this->core, &change))
+	{
+		builder = this->builder_create();
+		add_latch(builder, change.latch, change.client, change.listener,
+				  change.state, change.code, change.reason);
+		add_flow(builder, &change.flow);
+		if (change.lost)
+		{
+			builder->add_kv(builder, "lost", "%" PRIu64, change.lost);
+		}
+		this->dispatcher->raise_event(this->dispatcher, EVENT_CHANGED, 0,
+									  builder->finalize(builder));
+	}
+	return NULL;
+}
+
 CALLBACK(list_latches, vici_message_t*,
 	private_btns_vici_latches_t *this, char *name, u_int id,
 	vici_message_t *request)
 {
+	char error[BTNS_VICI_ERROR_LEN];
 	latch_stream_t stream = {
 		.this = this,
 		.id = id,
 	};
 
+	if (!btns_vici_fields_read(request, NULL, 0, error))
+	{
+		return answer(this, error);
+	}
 	if (btns_latches_each(this->core, stream_latch, &stream) != BTNS_STATUS_OK)
 	{
 		return answer(this, "listing the latches failed");
@@ -171,19 +227,17 @@ CALLBACK(close_latch, vici_message_t*,
 	private_btns_vici_latches_t *this, char *name, u_int id,
 	vici_message_t *request)
 {
-	char *text, *end;
+	btns_vici_field_t field = { "latch" };
+	char error[BTNS_VICI_ERROR_LEN];
 	uint64_t latch;
 
-	text = request->get_str(request, NULL, "latch");
-	if (!text || *text < '0' || *text > '9')
+	if (!btns_vici_fields_read(request, &field, 1, error))
 	{
-		return answer(this, "latch has to be the number of a latch");
+		return answer(this, error);
 	}
-	errno = 0;
-	latch = strtoull(text, &end, 10);
-	if (errno || *end)
+	if (!btns_vici_number(field.value, UINT64_MAX, &latch))
 	{
-		return answer(this, "latch has to be the number of a latch");
+		return answer(this, "'latch' has to be the number of a latch");
 	}
 	switch (btns_latches_close(this->core, latch))
 	{
@@ -206,11 +260,17 @@ static void manage(private_btns_vici_latches_t *this, bool reg)
 	this->dispatcher->manage_command(this->dispatcher, COMMAND_CLOSE,
 									 reg ? close_latch : NULL, this);
 	this->dispatcher->manage_event(this->dispatcher, EVENT_LATCH, reg);
+	this->dispatcher->manage_event(this->dispatcher, EVENT_CHANGED, reg);
 }
 
 METHOD(btns_vici_latches_t, destroy, void,
 	private_btns_vici_latches_t *this)
 {
+	btns_latches_unwatch(this->core);
+	if (this->thread)
+	{
+		this->thread->join(this->thread);
+	}
 	manage(this, FALSE);
 	free(this);
 }
@@ -233,5 +293,15 @@ btns_vici_latches_t *btns_vici_latches_create(btns_core_t *core,
 		.builder_create = builder,
 	);
 	manage(this, TRUE);
+	if (btns_latches_watch(core) == BTNS_STATUS_OK)
+	{
+		this->thread = thread_create((thread_main_t)raise_changes, this);
+	}
+	if (!this->thread)
+	{
+		DBG1(DBG_CFG, "btns: no thread to watch latches with, there are no events "
+			 EVENT_CHANGED);
+		btns_latches_unwatch(core);
+	}
 	return &this->public;
 }

@@ -19,7 +19,8 @@
 typedef struct btns_vici_latches_t btns_vici_latches_t;
 
 /**
- * Registers the commands btns-list-latches and btns-close-latch.
+ * Registers the commands btns-list-latches and btns-close-latch, and raises
+ * btns-latch-changed for every state that a latch comes into.
  */
 struct btns_vici_latches_t {
 

@@ -98,7 +98,8 @@ btns_status_t btns_latches_start(btns_core_t *core, const btns_latches_options_t
 						 options->per_client != 0 ? options->per_client : limits.database.per_owner;
 					 try
 					 {
-						 core->core.set_latches(std::make_shared<Latches>(core->core.table, options->acquire, limits));
+						 core->core.set_latches(std::make_shared<Latches>(core->core.table, options->acquire, limits,
+																		  core->core.latch_changes));
 					 }
 					 catch (const std::system_error &failure)
 					 {
@@ -231,6 +232,51 @@ btns_status_t btns_latches_each(btns_core_t *core, btns_latches_cb_t cb, void *u
 					 }
 					 return BTNS_STATUS_OK;
 				 });
+}
+
+btns_status_t btns_latches_watch(btns_core_t *core)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 core->core.latch_changes->watch();
+					 return BTNS_STATUS_OK;
+				 });
+}
+
+bool btns_latches_next_change(btns_core_t *core, btns_latches_change_t *out)
+{
+	*out = {};
+	bool found = false;
+	guard(__func__,
+		  [&]
+		  {
+			  // whoever waits must not find the core gone
+			  const auto changes = core->core.latch_changes;
+			  if (const auto next = changes->wait())
+			  {
+				  *out = {next->id,
+						  next->owner,
+						  next->listener,
+						  to_abi(next->tuple),
+						  btns::to_text(next->state),
+						  btns::to_code(next->reason),
+						  btns::to_text(next->reason),
+						  next->lost};
+				  found = true;
+			  }
+			  return BTNS_STATUS_OK;
+		  });
+	return found;
+}
+
+void btns_latches_unwatch(btns_core_t *core)
+{
+	core->core.latch_changes->stop();
 }
 
 btns_status_t btns_latches_close(btns_core_t *core, uint64_t latch)

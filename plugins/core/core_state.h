@@ -11,6 +11,7 @@
 
 #include "app_counters.h"
 #include "channel.h"
+#include "latch_changes.h"
 #include "pad_config.h"
 #include "settings.h"
 #include "side_table.h"
@@ -67,6 +68,8 @@ public:
 	Stats stats;
 	/** also those of threads that are left when the core is gone */
 	const std::shared_ptr<AppCounters> app_counters = std::make_shared<AppCounters>();
+	/** the same of latches */
+	const std::shared_ptr<LatchChanges> latch_changes = std::make_shared<LatchChanges>();
 
 private:
 	/** for the pointers */

@@ -12,6 +12,10 @@
 
 #include "btns/core.h"
 
+#ifndef BTNS_GUARDED
+#error "what includes this is compiled with fault injection and without: it belongs to guarded_sources in meson.build"
+#endif
+
 namespace btns
 {
 

@@ -189,6 +189,15 @@ bool is_own_doing(LatchReason reason)
 	return reason == LatchReason::released;
 }
 
+LatchTuple tuple_of(const Record &record)
+{
+	return {record.protocol,
+			{record.local_family, record.local.value()},
+			{record.remote_family, record.remote.value()},
+			record.local_port,
+			record.remote_port};
+}
+
 } // namespace
 
 struct LatchDatabase::Impl
@@ -228,6 +237,9 @@ struct LatchDatabase::Impl
 	static void make_alert_room(const Numbers &, LatchRecords &records);
 	void enqueue(LatchOwnerRecord &owner, const AlertQueue::Alert &alert, uint32_t &last) noexcept;
 	void alert(Record &record) noexcept;
+	/** Its state has changed, and nobody but those who watch is told. */
+	void note(const Record &record) const noexcept;
+	void note_closed(Record record, LatchReason reason) const noexcept;
 
 	/* latches that come and go */
 
@@ -278,6 +290,8 @@ struct LatchDatabase::Impl
 	std::map<LatchOwner, LatchOwnerRecord> owners_;
 	std::list<LatchOwnerRecord *> alerted_;
 	std::list<LatchOwnerRecord *> quiet_;
+
+	std::function<void(const LatchChange &)> observer_;
 };
 
 std::optional<uint32_t> LatchDatabase::Impl::number_of(LatchId id) const
@@ -323,11 +337,7 @@ LatchInfo LatchDatabase::Impl::describe(const Record &record) const
 	info.id = record.id;
 	info.owner = record.owner->id;
 	info.listener = record.listener;
-	info.tuple.protocol = record.protocol;
-	info.tuple.local = {record.local_family, record.local.value()};
-	info.tuple.remote = {record.remote_family, record.remote.value()};
-	info.tuple.local_port = record.local_port;
-	info.tuple.remote_port = record.remote_port;
+	info.tuple = tuple_of(record);
 	info.state = record.state;
 	info.reason = record.reason;
 	info.request.confidentiality = record.confidentiality;
@@ -439,6 +449,22 @@ void LatchDatabase::Impl::enqueue(LatchOwnerRecord &owner, const AlertQueue::Ale
 void LatchDatabase::Impl::alert(Record &record) noexcept
 {
 	enqueue(*record.owner, {record.id, 0, record.state, record.reason}, record.alert);
+	note(record);
+}
+
+void LatchDatabase::Impl::note(const Record &record) const noexcept
+{
+	if (observer_)
+	{
+		observer_({record.id, record.owner->id, record.listener, tuple_of(record), record.state, record.reason, 0});
+	}
+}
+
+void LatchDatabase::Impl::note_closed(Record record, LatchReason reason) const noexcept
+{
+	record.state = LatchState::closed;
+	record.reason = reason;
+	note(record);
 }
 
 /** @param record	has its tuple and state. @param listener	that it is born of, NULL for none */
@@ -497,6 +523,7 @@ LatchDatabase::Made LatchDatabase::Impl::add(Record record, LatchOwner owner_id,
 	{
 		enqueue(*listener->owner, {listener->id, record.id, listener->state, listener->reason}, listener->alert);
 	}
+	note(record);
 	return {record.id, LatchError::none};
 }
 
@@ -538,6 +565,7 @@ void LatchDatabase::Impl::close(uint32_t number, LatchReason reason) noexcept
 	{
 		enqueue(holder, {record.id, 0, LatchState::closed, reason}, record.alert);
 	}
+	note_closed(record, reason);
 	remove(number);
 	forget_if_idle(holder);
 }
@@ -829,7 +857,11 @@ LatchError LatchDatabase::establish(LatchId id, const Congruence &congruence, ui
 	impl_->by_peer_.put(*number, impl_->in_order(by_peer, now));
 	impl_->by_reqid_.put(*number, impl_->in_order(by_reqid, now));
 	impl_->with_index(record, [&](auto &index) { index.refresh(*number); });
-	if (!heard)
+	if (heard)
+	{
+		impl_->note(record);
+	}
+	else
 	{
 		impl_->alert(record);
 	}
@@ -1038,6 +1070,7 @@ std::vector<LatchInfo> LatchDatabase::owner_gone(LatchOwner owner)
 
 	for (const uint32_t number : found)
 	{
+		impl_->note_closed(impl_->records_[number], LatchReason::released);
 		impl_->remove(number);
 	}
 	auto &place = holder->second.alerts.empty() ? impl_->quiet_ : impl_->alerted_;
@@ -1156,6 +1189,11 @@ LatchOwner LatchDatabase::next_alerted()
 size_t LatchDatabase::size() const
 {
 	return impl_->records_.size();
+}
+
+void LatchDatabase::observe(std::function<void(const LatchChange &)> observer)
+{
+	impl_->observer_ = std::move(observer);
 }
 
 } // namespace btns

@@ -7,11 +7,13 @@
  */
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "latch.h"
+#include "latch_changes.h"
 
 namespace btns
 {
@@ -161,6 +163,9 @@ public:
 	LatchOwner next_alerted();
 
 	[[nodiscard]] size_t size() const;
+
+	/** Call it for every state that a latch comes into; it must not throw, nor come back. */
+	void observe(std::function<void(const LatchChange &)> observer);
 
 private:
 	struct Impl;

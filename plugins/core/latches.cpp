@@ -154,10 +154,15 @@ bool is_known(const btns_child_t &child)
 
 } // namespace
 
-Latches::Latches(const SideTable &table, bool can_acquire, const LatchLimits &limits)
+Latches::Latches(const SideTable &table, bool can_acquire, const LatchLimits &limits,
+				 std::shared_ptr<LatchChanges> changes)
 	: limits_(limits), own_(this_network()), can_acquire_(can_acquire), table_(&table), database_(limits.database),
 	  wake_(make_wake())
 {
+	if (changes)
+	{
+		database_.observe([changes = std::move(changes)](const LatchChange &change) { changes->push(change); });
+	}
 	reset_left();
 	const NoSignals none;
 	watcher_ = std::thread([this] { watch(); });

@@ -75,9 +75,11 @@ public:
 	 * for a latch again.
 	 *
 	 * @param can_acquire	somebody calls wait_acquire(); else what no SA protects is refused at once
+	 * @param changes		is told of all states that latches come into, unless it is NULL
 	 * Throws std::system_error if this kernel cannot do what is needed, or the process may not.
 	 */
-	explicit Latches(const SideTable &table, bool can_acquire, const LatchLimits &limits = {});
+	explicit Latches(const SideTable &table, bool can_acquire, const LatchLimits &limits = {},
+					 std::shared_ptr<LatchChanges> changes = nullptr);
 	/** Stops. */
 	~Latches() override;
 	Latches(const Latches &) = delete;

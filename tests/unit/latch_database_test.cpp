@@ -19,6 +19,7 @@ using btns::Congruence;
 using btns::Fingerprint;
 using btns::Flow;
 using btns::LatchAlert;
+using btns::LatchChange;
 using btns::LatchDatabase;
 using btns::LatchDisposition;
 using btns::LatchError;
@@ -1227,6 +1228,16 @@ public:
 		: random_(seed), spread_(spread), db_(limits)
 	{
 		model_.limits = limits;
+		db_.observe(
+			[this](const LatchChange &change)
+			{
+				LatchState &state = seen_.emplace(change.id, LatchState::closed).first->second;
+				state = change.state;
+				if (state == LatchState::closed)
+				{
+					seen_.erase(change.id);
+				}
+			});
 	}
 
 	void step()
@@ -1313,7 +1324,10 @@ public:
 			all.push_back(latch.info.id);
 			const auto info = db_.inquire(latch.info.id);
 			ASSERT_TRUE(info && same(*info, latch.info)) << latch.info.id;
+			const auto seen = seen_.find(latch.info.id);
+			ASSERT_TRUE(seen != seen_.end() && seen->second == info->state) << "who watches sees another state";
 		}
+		ASSERT_EQ(seen_.size(), all.size());
 		ASSERT_EQ(db_.list(0, all.size() + 1), all);
 	}
 
@@ -1608,6 +1622,8 @@ private:
 	unsigned spread_;
 	LatchDatabase db_;
 	Model model_;
+	/** by who watches */
+	std::map<LatchId, LatchState> seen_;
 	size_t failures_ = 0;
 };
 

@@ -778,6 +778,76 @@ TEST(LatchesTest, an_administrator_closes_it)
 		});
 }
 
+TEST(LatchesTest, who_watches_sees_what_happens)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			World unwatched;
+			btns_latches_change_t change;
+			EXPECT_FALSE(btns_latches_next_change(unwatched, &change));
+			EXPECT_EQ(btns_latches_watch(nullptr), BTNS_STATUS_INVALID);
+			LatchWorld world;
+			ASSERT_EQ(btns_latches_watch(world.world), BTNS_STATUS_OK);
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const LatchAnswer made = latch(world, pair.mine);
+			EXPECT_EQ(btns_latches_close(world.world, made.id), BTNS_STATUS_OK);
+			for (const std::string expected : {"larval none", "established none", "closed administrator"})
+			{
+				ASSERT_TRUE(btns_latches_next_change(world.world, &change));
+				EXPECT_EQ(std::string(change.state) + " " + change.code, expected);
+				EXPECT_EQ(change.latch, made.id);
+				EXPECT_EQ(change.client, owner);
+				EXPECT_EQ(change.flow.protocol, 6);
+				EXPECT_NE(change.flow.remote_port, 0);
+				EXPECT_EQ(change.lost, 0U);
+			}
+			std::thread waits([&] { EXPECT_FALSE(btns_latches_next_change(world.world, &change)); });
+			btns_latches_unwatch(world.world);
+			waits.join();
+		});
+}
+
+TEST(LatchChanges, the_latest_are_kept)
+{
+	btns::LatchChanges changes(3);
+	const auto push = [&](btns::LatchId id)
+	{
+		btns::LatchChange change;
+		change.id = id;
+		changes.push(change);
+	};
+	push(1);
+	EXPECT_FALSE(changes.wait()) << "nobody watches";
+	changes.watch();
+	for (btns::LatchId id = 2; id < 8; id++)
+	{
+		push(id);
+	}
+	const auto expect = [&](btns::LatchId id, uint64_t lost)
+	{
+		const auto next = changes.wait();
+		ASSERT_TRUE(next);
+		EXPECT_EQ(next->id, id);
+		EXPECT_EQ(next->lost, lost);
+	};
+	expect(5, 3);
+	expect(6, 0);
+	push(8);
+	push(9);
+	push(10);
+	expect(8, 1);
+	expect(9, 0);
+	expect(10, 0);
+	push(11);
+	changes.stop();
+	EXPECT_FALSE(changes.wait());
+	push(12);
+	EXPECT_FALSE(changes.wait());
+}
+
 TEST(LatchesTest, a_listener_gives_birth)
 {
 	RUN_IN_OWN_NETWORK(

@@ -11,10 +11,10 @@ from harness import btnsctl, ikev2
 from harness.btnsctl import NO, NO_PLUGIN, REFUSED, UNREACHABLE, USAGE, Monitor, on_terminal, run, run_json
 from harness.checks import connects
 
-ASKING = [["status"], ["peers"], ["pad"], ["stats"], ["bindings"], ["explain", "192.0.2.1"], ["monitor"]]
+ASKING = [["status"], ["peers"], ["pad"], ["stats"], ["bindings"], ["latches"], ["explain", "192.0.2.1"], ["monitor"]]
 """Commands that need charon and the plugin."""
 
-COMMANDS = "status peers pad bindings stats monitor explain doctor keygen init".split()
+COMMANDS = "status peers pad bindings latches stats monitor explain doctor keygen init".split()
 
 
 @pytest.fixture

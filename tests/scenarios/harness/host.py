@@ -26,7 +26,7 @@ UNHURRIED = {"key_time": 100000, "key_time_per_source": 100000}
 """charon.plugins.btns.*: strangers of the tests come faster than strangers may, unless a test is about that."""
 
 EVENTS = ("ike-updown", "child-updown", "ike-rekey", "child-rekey", "btns-rejected", "btns-peer-up", "btns-peer-down",
-          "btns-peer-changed")
+          "btns-peer-changed", "btns-latch-changed")
 
 CONFIG = """
 charon-systemd {{

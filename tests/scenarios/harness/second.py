@@ -30,5 +30,6 @@ def happened(host, name):
 
 def went_first(host):
     """The stranger's CHILD_SA went before the known peer had one."""
+    host.events.wait("child-updown", lambda message: message.get("up") == "yes" and "known" in message)
     order = happened(host, "child-updown")
     assert order.index(("strangers", False)) < order.index(("known", True)), order

@@ -116,6 +116,7 @@ def test_somebody_known_gets_the_strangers_address_in_a_connection_that_stays(wo
     right.load_all()
     right.rejected("evicted", timeout=12)
     right.wait_until(lambda: not right.peers() and not right.sas(), "the stranger is evicted", 12)
+    left.wait_until(lambda: not left.sas(), "it has heard so")
     rejects(right, left, "data", "child-reserved", NO_TS)
 
 

@@ -1113,6 +1113,30 @@ typedef struct btns_latches_info_t
 typedef void (*btns_latches_cb_t)(void *user, const btns_latches_info_t *info);
 /** Enumerate latches by ascending ID, no longer than there are some: those that come meanwhile may be shown or not. */
 btns_status_t btns_latches_each(btns_core_t *core, btns_latches_cb_t cb, void *user);
+
+/** A latch has come into a state. Strings are static. */
+typedef struct btns_latches_change_t
+{
+	uint64_t latch;
+	/** as in btns_latches_info_t */
+	uint64_t client;
+	uint64_t listener;
+	btns_flow_t flow;
+	/** "listener", "larval", "established", "broken"; "closed" is the last one */
+	const char *state;
+	/** why: code and sentence */
+	const char *code;
+	const char *reason;
+	/** changes before this one that were dropped, because they were not taken in time */
+	uint64_t lost;
+} btns_latches_change_t;
+
+/** From now on changes are kept for btns_latches_next_change(), whether there are latches already or not: up to 1024. */
+btns_status_t btns_latches_watch(btns_core_t *core);
+/** Wait for the next one. To be called by one thread, again and again. FALSE after btns_latches_unwatch(). */
+bool btns_latches_next_change(btns_core_t *core, btns_latches_change_t *out);
+void btns_latches_unwatch(btns_core_t *core);
+
 /** Administrative close: its connection is reset. REFUSED if there is no such latch. */
 btns_status_t btns_latches_close(btns_core_t *core, uint64_t latch);
 
