@@ -385,6 +385,13 @@ std::optional<LatchableSocket> latchable_socket(int socket, const NetworkNamespa
 		found.flow.remote = remote->address;
 		found.flow.remote_port = remote->port;
 	}
+	else if (*kind == SocketKind::connecting)
+	{
+		// nothing if it has just been refused
+		const auto destination = destination_name(socket).value_or(SocketName{});
+		found.flow.remote = destination.address;
+		found.flow.remote_port = destination.port;
+	}
 	found.kind = *kind;
 	if (!is_any(local->address) || *kind == SocketKind::listening)
 	{

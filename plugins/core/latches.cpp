@@ -391,6 +391,12 @@ LatchAnswer Latches::latch(LatchOwner owner, int socket, const std::optional<End
 		return latch_listener(owner, socket, *look, request);
 	}
 	LatchTuple tuple = look->flow;
+	const bool elsewhere = destination && tuple.remote.family != 0 &&
+						   (destination->address != tuple.remote || destination->port != tuple.remote_port);
+	if (look->kind == SocketKind::listening || elsewhere)
+	{
+		return bad_socket("it is not connected to there");
+	}
 	if (look->kind == SocketKind::fresh || look->kind == SocketKind::connecting)
 	{
 		if (!destination)
@@ -399,11 +405,6 @@ LatchAnswer Latches::latch(LatchOwner owner, int socket, const std::optional<End
 		}
 		tuple.remote = destination->address;
 		tuple.remote_port = destination->port;
-	}
-	else if (look->kind == SocketKind::listening ||
-			 (destination && (destination->address != tuple.remote || destination->port != tuple.remote_port)))
-	{
-		return bad_socket("it is not connected to there");
 	}
 	return latch_connection(owner, socket, *look, tuple, request);
 }
@@ -671,7 +672,10 @@ LatchAnswer Latches::connected(LatchOwner owner, LatchId id, int socket)
 	{
 		return answer(id);
 	}
-	if (look->kind == SocketKind::connected && !entry->connected)
+	// connect() need not wait, and nobody asks once more: its packets are those of this flow from the first one on
+	const bool has_flow =
+		look->kind == SocketKind::connected || (look->kind == SocketKind::connecting && look->flow.remote.family != 0);
+	if (has_flow && !entry->connected)
 	{
 		const LatchAnswer local = take_local_end(id, *entry, *look);
 		if (local.outcome != LatchOutcome::made)
