@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "latch_enforcement.h"
 #include "rollback.h"
 #include "thread_shell.h"
 
@@ -685,7 +686,7 @@ LatchAnswer Latches::connected(LatchOwner owner, LatchId id, int socket)
 	}
 	else if (entry->passes)
 	{
-		// ready, and connect() was not called, or has no answer yet
+		// ready, and connect() was not called
 		return answer(id);
 	}
 	return advance(lock, id, socket);
@@ -1094,7 +1095,7 @@ bool Latches::takes_latched(uint32_t sa, const btns_child_t &child) noexcept
 	try
 	{
 		const Lock lock(mutex_);
-		if (table_ == nullptr || database_.size() == 0)
+		if (!latches_enforced || table_ == nullptr || database_.size() == 0)
 		{
 			return false;
 		}
@@ -1125,6 +1126,11 @@ btns_reason_t Latches::install(uint32_t sa, const btns_child_t &child, const btn
 {
 	const LatchSas::Entry &entry = sas_.put(describe(sa, child, kernel));
 	Rollback forget([&] { sas_.remove(child.child); });
+	if (!latches_enforced)
+	{
+		forget.cancel();
+		return BTNS_REASON_NONE;
+	}
 	const LatchSa facts = entry.facts();
 	if (child.btns && database_.has_conflict(facts))
 	{
