@@ -116,6 +116,10 @@ static bool start(private_btns_latch_plugin_t *this)
 		DBG1(DBG_CFG, "btns-latch: %s; connections are not latched", error);
 		return FALSE;
 	}
+#ifdef BTNS_LATCHES_UNENFORCED
+	DBG0(DBG_CFG, "btns-latch: THIS BUILD ENFORCES NO LATCH, it is for tests of "
+		 "the tests: connections go to whoever comes");
+#endif
 	this->latching = latching;
 	this->thread = thread_create((thread_main_t)ask, latching);
 	if (!this->thread)

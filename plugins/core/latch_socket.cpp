@@ -16,6 +16,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "latch_enforcement.h"
 #include "socket_query.h"
 
 #ifndef SO_COOKIE
@@ -263,6 +264,10 @@ std::optional<Flow> flow_of(const xfrm_userpolicy_info &policy)
 
 bool set_socket_policy(int socket, const SocketPolicy &policy)
 {
+	if (!latches_enforced)
+	{
+		return true;
+	}
 	const auto domain = socket_option(socket, SOL_SOCKET, SO_DOMAIN);
 	const auto of = [](const Address &address) { return address.family == 6 ? AF_INET6 : AF_INET; };
 	const Flow &flow = policy.flow;
@@ -384,6 +389,13 @@ std::optional<LatchableSocket> latchable_socket(int socket, const NetworkNamespa
 		}
 		found.flow.remote = remote->address;
 		found.flow.remote_port = remote->port;
+	}
+	else if (*kind == SocketKind::connecting)
+	{
+		// nothing if it has just been refused
+		const auto destination = destination_name(socket).value_or(SocketName{});
+		found.flow.remote = destination.address;
+		found.flow.remote_port = destination.port;
 	}
 	found.kind = *kind;
 	if (!is_any(local->address) || *kind == SocketKind::listening)

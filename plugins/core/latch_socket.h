@@ -77,8 +77,8 @@ enum class SocketKind
 struct LatchableSocket
 {
 	SocketKind kind = SocketKind::fresh;
-	/** what is known of it: the remote end of connected ones only, family 0 for a local address that is open, but of a
-	 * listener on any address, which has value 0 */
+	/** what is known of it: the remote end of connected ones, and of those that are being connected; family 0 for a
+	 * local address that is open, but of a listener on any address, which has value 0 */
 	Flow flow;
 	/** SO_COOKIE */
 	uint64_t cookie = 0;

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "latch_enforcement.h"
 #include "rollback.h"
 #include "thread_shell.h"
 
@@ -396,6 +397,12 @@ LatchAnswer Latches::latch(LatchOwner owner, int socket, const std::optional<End
 		return latch_listener(owner, socket, *look, request);
 	}
 	LatchTuple tuple = look->flow;
+	const bool elsewhere = destination && tuple.remote.family != 0 &&
+						   (destination->address != tuple.remote || destination->port != tuple.remote_port);
+	if (look->kind == SocketKind::listening || elsewhere)
+	{
+		return bad_socket("it is not connected to there");
+	}
 	if (look->kind == SocketKind::fresh || look->kind == SocketKind::connecting)
 	{
 		if (!destination)
@@ -404,11 +411,6 @@ LatchAnswer Latches::latch(LatchOwner owner, int socket, const std::optional<End
 		}
 		tuple.remote = destination->address;
 		tuple.remote_port = destination->port;
-	}
-	else if (look->kind == SocketKind::listening ||
-			 (destination && (destination->address != tuple.remote || destination->port != tuple.remote_port)))
-	{
-		return bad_socket("it is not connected to there");
 	}
 	return latch_connection(owner, socket, *look, tuple, request);
 }
@@ -676,7 +678,10 @@ LatchAnswer Latches::connected(LatchOwner owner, LatchId id, int socket)
 	{
 		return answer(id);
 	}
-	if (look->kind == SocketKind::connected && !entry->connected)
+	// connect() need not wait, and nobody asks once more: its packets are those of this flow from the first one on
+	const bool has_flow =
+		look->kind == SocketKind::connected || (look->kind == SocketKind::connecting && look->flow.remote.family != 0);
+	if (has_flow && !entry->connected)
 	{
 		const LatchAnswer local = take_local_end(id, *entry, *look);
 		if (local.outcome != LatchOutcome::made)
@@ -686,7 +691,7 @@ LatchAnswer Latches::connected(LatchOwner owner, LatchId id, int socket)
 	}
 	else if (entry->passes)
 	{
-		// ready, and connect() was not called, or has no answer yet
+		// ready, and connect() was not called
 		return answer(id);
 	}
 	return advance(lock, id, socket);
@@ -1095,7 +1100,7 @@ bool Latches::takes_latched(uint32_t sa, const btns_child_t &child) noexcept
 	try
 	{
 		const Lock lock(mutex_);
-		if (table_ == nullptr || database_.size() == 0)
+		if (!latches_enforced || table_ == nullptr || database_.size() == 0)
 		{
 			return false;
 		}
@@ -1126,6 +1131,11 @@ btns_reason_t Latches::install(uint32_t sa, const btns_child_t &child, const btn
 {
 	const LatchSas::Entry &entry = sas_.put(describe(sa, child, kernel));
 	Rollback forget([&] { sas_.remove(child.child); });
+	if (!latches_enforced)
+	{
+		forget.cancel();
+		return BTNS_REASON_NONE;
+	}
 	const LatchSa facts = entry.facts();
 	if (child.btns && database_.has_conflict(facts))
 	{

@@ -81,4 +81,16 @@ std::optional<SocketName> peer_name(int socket)
 	return name(socket, getpeername);
 }
 
+std::optional<SocketName> destination_name(int socket)
+{
+	return name(socket,
+				[](int fd, sockaddr *address, socklen_t *length)
+				{
+					// the kernel refuses who has room for more
+					const bool ipv6 = socket_option(fd, SOL_SOCKET, SO_DOMAIN) == AF_INET6;
+					*length = ipv6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+					return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, address, length);
+				});
+}
+
 } // namespace btns

@@ -29,5 +29,7 @@ struct SocketName
 /** getsockname(), getpeername(); nothing for what is not IPv4 or IPv6, or not connected. */
 std::optional<SocketName> local_name(int socket);
 std::optional<SocketName> peer_name(int socket);
+/** As peer_name(), but also where a socket is being connected to. */
+std::optional<SocketName> destination_name(int socket);
 
 } // namespace btns

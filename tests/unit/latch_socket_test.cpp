@@ -407,7 +407,8 @@ TEST(LatchSockets, a_listener_takes_nothing_in_the_clear)
 				const Descriptor client(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
 				EXPECT_EQ(try_connect(client.get(), address_of(listener.get())), ETIMEDOUT);
 				EXPECT_EQ(look_at(client).kind, SocketKind::connecting);
-				EXPECT_EQ(look_at(client).flow.remote.family, 0U);
+				EXPECT_EQ(look_at(client).flow.remote, at.flow.local);
+				EXPECT_EQ(look_at(client).flow.remote_port, at.flow.local_port);
 				EXPECT_NE(look_at(client).flow.local_port, 0U);
 				ASSERT_TRUE(clear_socket_policy(listener.get()));
 				const Descriptor second(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));

@@ -22,6 +22,7 @@
 #include "core_world.h"
 #include "failing_new.h"
 #include "net_world.h"
+#include "socket_query.h"
 
 namespace
 {
@@ -428,6 +429,61 @@ TEST_P(LatchesTest, it_is_established_once_connected)
 							Descriptor(accept(listener.get(), nullptr, nullptr))};
 			EXPECT_TRUE(passes_nothing(pair));
 			EXPECT_FALSE(world.alert());
+		});
+}
+
+TEST(LatchesTest, it_is_established_while_it_is_being_connected)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			world.up(stranger);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			const Descriptor listener = bound_socket_at(there, SOCK_STREAM, 4000);
+			ASSERT_EQ(listen(listener.get(), 1), 0);
+			const Descriptor client = bound_socket_at(here, SOCK_STREAM);
+			const LatchAnswer made = latch(world, client, {}, endpoint_of(listener));
+			ASSERT_TRUE(made.ready) << made.text;
+			// its first packet gets there, since there is no ESP, and is not answered
+			btns::SocketPolicy silent;
+			silent.flow.protocol = IPPROTO_TCP;
+			ASSERT_TRUE(btns::set_socket_policy(listener.get(), silent));
+			ASSERT_TRUE(btns::clear_socket_policy(client.get()));
+			ASSERT_EQ(try_connect(client.get(), address_of(listener.get())), ETIMEDOUT);
+
+			const LatchAnswer now = world.latches->connected(owner, made.id, client.get());
+			EXPECT_EQ(now.outcome, LatchOutcome::made) << now.text;
+			EXPECT_EQ(now.state, LatchState::established);
+			EXPECT_EQ(now.tuple.local_port, endpoint_of(client).port);
+			EXPECT_EQ(now.tuple.remote_port, 4000);
+			EXPECT_EQ(world.before_install(stranger, {2, 12}), BTNS_REASON_LATCHED);
+			EXPECT_EQ(btns_latches_close(world.world, made.id), BTNS_STATUS_OK);
+			EXPECT_EQ(btns::socket_option(client.get(), SOL_SOCKET, SO_ERROR), ECONNABORTED);
+		});
+}
+
+TEST(LatchesTest, one_that_is_being_connected_elsewhere_is_not_established)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			const Descriptor listener = bound_socket_at(there, SOCK_STREAM, 4000);
+			const Descriptor other = bound_socket_at(there, SOCK_STREAM, 4001);
+			ASSERT_EQ(listen(listener.get(), 1) | listen(other.get(), 1), 0);
+			const Descriptor client = bound_socket_at(here, SOCK_STREAM);
+			const LatchAnswer made = latch(world, client, {}, endpoint_of(listener));
+			ASSERT_TRUE(made.ready) << made.text;
+			btns::SocketPolicy silent;
+			silent.flow.protocol = IPPROTO_TCP;
+			ASSERT_TRUE(btns::set_socket_policy(other.get(), silent));
+			ASSERT_EQ(try_connect(client.get(), address_of(other.get())), ETIMEDOUT);
+			EXPECT_EQ(world.latches->connected(owner, made.id, client.get()).outcome, LatchOutcome::bad_socket);
+			EXPECT_EQ(world.state_of(made.id), LatchState::larval);
 		});
 }
 
