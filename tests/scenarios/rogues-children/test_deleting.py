@@ -9,6 +9,7 @@ import struct
 import pytest
 
 from harness import ikev2
+from harness.checks import settled
 from harness.ikev2 import CREATE_CHILD_SA, INFORMATIONAL, notify
 from harness.rogue import AH, ESP, IKE, REKEY_SA, delete
 
@@ -68,6 +69,8 @@ def test_rekeying_her_child_sa(office):
             office.rogue.says("hers", CREATE_CHILD_SA, drop_notifies=[REKEY_SA], skip=0,
                               add=[(ikev2.NOTIFY, struct.pack("!BBH", ESP, 4, REKEY_SA) + spi)])
             start = len(office.gateway.log())
+            # what it could not rekey it has set up anew
+            office.mallory.wait_until(lambda: settled(office.mallory), "it has a CHILD_SA")
             office.mallory.swanctl("--rekey", "--child", "data")
             office.gateway.wait_log(r"unable to rekey, .*CHILD_SA.* not found", start=start)
             assert office.rogue.applied("hers")
