@@ -271,6 +271,69 @@ static status_t del_sa(kernel_interface_t *kernel, kernel_ipsec_sa_id_t *id,
 	return instance->del_sa(kernel, id, data);
 }
 
+/**
+ * Give a reqid back to charon.
+ */
+static status_t give_back(const given_back_t *this)
+{
+#ifdef BTNS_KERNEL_REFS_REQIDS
+	return instance->release_reqid(charon->kernel, this->reqid);
+#else
+	status_t status;
+
+	instance->mutex->lock(instance->mutex);
+	status = instance->release_reqid(charon->kernel, this->reqid, this->mark_in,
+									 this->mark_out, this->if_id_in,
+									 this->if_id_out, this->label);
+	btns_reqids_release(instance->reqids, this->reqid, &this->holder);
+	instance->mutex->unlock(instance->mutex);
+	return status;
+#endif
+}
+
+/**
+ * Destroy a reqid that was kept.
+ */
+static void given_back_destroy(given_back_t *this)
+{
+#ifndef BTNS_KERNEL_REFS_REQIDS
+	DESTROY_IF(this->label);
+	free((void*)this->holder.identity.ptr);
+#endif
+	free(this);
+}
+
+/**
+ * Give back what was kept and is not needed any more.
+ *
+ * @param all		what is needed, too
+ */
+static void give_back_kept(bool all)
+{
+	linked_list_t *done = linked_list_create();
+	enumerator_t *enumerator;
+	given_back_t *kept;
+
+	instance->kept_mutex->lock(instance->kept_mutex);
+	enumerator = instance->kept->create_enumerator(instance->kept);
+	while (enumerator->enumerate(enumerator, &kept))
+	{
+		if (all || !is_latched(kept->reqid))
+		{
+			instance->kept->remove_at(instance->kept, enumerator);
+			done->insert_last(done, kept);
+		}
+	}
+	enumerator->destroy(enumerator);
+	instance->kept_mutex->unlock(instance->kept_mutex);
+	while (done->remove_first(done, (void**)&kept) == SUCCESS)
+	{
+		give_back(kept);
+		given_back_destroy(kept);
+	}
+	done->destroy(done);
+}
+
 #ifndef BTNS_KERNEL_REFS_REQIDS
 
 /**
@@ -336,6 +399,7 @@ static status_t alloc_reqid(kernel_interface_t *kernel,
 	uint32_t wanted = *reqid;
 	bool own_trap = TRUE, shared = FALSE;
 
+	give_back_kept(FALSE);
 	ike_sa = get_holder(&holder);
 	if (holder.kind == BTNS_HOLDER_AUTHENTICATED)
 	{	/* strangers that have to go may have the reqid of these selectors */
@@ -381,86 +445,52 @@ static status_t alloc_reqid(kernel_interface_t *kernel,
 #endif /* !BTNS_KERNEL_REFS_REQIDS */
 
 /**
- * Give a reqid back to charon.
+ * TRUE if it was a trap that gave a reqid back.
  */
-static status_t give_back(const given_back_t *this)
+static bool is_from_trap(const given_back_t *this)
 {
 #ifdef BTNS_KERNEL_REFS_REQIDS
-	return instance->release_reqid(charon->kernel, this->reqid);
+	return FALSE;
 #else
-	status_t status;
-
-	instance->mutex->lock(instance->mutex);
-	status = instance->release_reqid(charon->kernel, this->reqid, this->mark_in,
-									 this->mark_out, this->if_id_in,
-									 this->if_id_out, this->label);
-	btns_reqids_release(instance->reqids, this->reqid, &this->holder);
-	instance->mutex->unlock(instance->mutex);
-	return status;
+	return this->holder.kind == BTNS_HOLDER_TRAP;
 #endif
 }
 
 /**
- * Destroy a reqid that was kept.
- */
-static void given_back_destroy(given_back_t *this)
-{
-#ifndef BTNS_KERNEL_REFS_REQIDS
-	DESTROY_IF(this->label);
-	free((void*)this->holder.identity.ptr);
-#endif
-	free(this);
-}
-
-/**
- * Keep a reqid: charon grants it to whoever comes with the same selectors.
- */
-static void keep(const given_back_t *from)
-{
-	given_back_t *this;
-
-	INIT(this);
-	*this = *from;
-#ifndef BTNS_KERNEL_REFS_REQIDS
-	this->label = from->label ? from->label->clone(from->label) : NULL;
-	this->holder.identity = btns_bytes(chunk_clone(
-								chunk_create((u_char*)from->holder.identity.ptr,
-											 from->holder.identity.len)));
-#endif
-	instance->kept_mutex->lock(instance->kept_mutex);
-	instance->kept->insert_last(instance->kept, this);
-	instance->kept_mutex->unlock(instance->kept_mutex);
-}
-
-/**
- * Give back what was kept and is not needed any more.
+ * Keep a reqid: charon grants it to whoever comes with the same selectors. Once
+ * is enough, and the first peer that gives it back is whom connections are
+ * latched to: whoever had it later broke them before.
  *
- * @param all		what is needed, too
+ * @return			FALSE if it is kept already
  */
-static void give_back_kept(bool all)
+static bool keep(const given_back_t *from)
 {
-	linked_list_t *done = linked_list_create();
 	enumerator_t *enumerator;
-	given_back_t *kept;
+	given_back_t *this;
+	bool found = FALSE;
 
 	instance->kept_mutex->lock(instance->kept_mutex);
 	enumerator = instance->kept->create_enumerator(instance->kept);
-	while (enumerator->enumerate(enumerator, &kept))
+	while (!found && enumerator->enumerate(enumerator, &this))
 	{
-		if (all || !is_latched(kept->reqid))
-		{
-			instance->kept->remove_at(instance->kept, enumerator);
-			done->insert_last(done, kept);
-		}
+		found = this->reqid == from->reqid &&
+				(is_from_trap(from) || !is_from_trap(this));
 	}
 	enumerator->destroy(enumerator);
-	instance->kept_mutex->unlock(instance->kept_mutex);
-	while (done->remove_first(done, (void**)&kept) == SUCCESS)
+	if (!found)
 	{
-		give_back(kept);
-		given_back_destroy(kept);
+		INIT(this);
+		*this = *from;
+#ifndef BTNS_KERNEL_REFS_REQIDS
+		this->label = from->label ? from->label->clone(from->label) : NULL;
+		this->holder.identity = btns_bytes(chunk_clone(
+								chunk_create((u_char*)from->holder.identity.ptr,
+											 from->holder.identity.len)));
+#endif
+		instance->kept->insert_last(instance->kept, this);
 	}
-	done->destroy(done);
+	instance->kept_mutex->unlock(instance->kept_mutex);
+	return !found;
 }
 
 /**
@@ -495,9 +525,8 @@ static status_t release_reqid(kernel_interface_t *kernel, uint32_t reqid
 	}
 	instance->lock->unlock(instance->lock);
 	give_back_kept(FALSE);
-	if (is_latched(reqid))
+	if (is_latched(reqid) && keep(&this))
 	{
-		keep(&this);
 		return SUCCESS;
 	}
 	return give_back(&this);

@@ -13,7 +13,14 @@ import select
 import socket
 import struct
 import sys
+import threading
 import time
+
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
+WITHOUT_PROBE, RECEIVED, SENT = -1, 1, 2
+"""Values of the socket options above"""
+
+MARKER = b"this must never be seen on the wire; "
 
 STATES = (None, "listener", "larval", "established", "broken", "closed")
 EVENTS = (None, "renewed", "unprotected", "protected", "changed", "daemon-closed", "broken", "restored", "closed", "born")
@@ -39,6 +46,34 @@ class Event(ctypes.Structure):
     ]
 
 
+class Stream(threading.Thread):
+    """One direction of a socket, as fast as it goes, or with a pause between pieces, until it fails or ends."""
+
+    def __init__(self, stream, out, pause, size=8192):
+        super().__init__(daemon=True)
+        self.stream, self.out, self.pause = stream, out, pause
+        self.piece = (MARKER * (size // len(MARKER) + 1))[:size]
+        self.octets, self.error, self.ended = 0, None, False
+        stream.settimeout(None)
+        self.start()
+
+    def run(self):
+        try:
+            while not self.ended:
+                if self.out:
+                    self.octets += self.stream.send(self.piece)
+                else:
+                    got = self.stream.recv(len(self.piece))
+                    self.octets += len(got)
+                    self.ended = not got
+                time.sleep(self.pause)
+        except OSError as error:
+            self.error = f"{type(error).__name__}: {error}"
+
+    def progress(self):
+        return {"octets": self.octets, "failed": self.error, "ended": self.ended}
+
+
 class Application:
     def __init__(self, library, path):
         self.library = ctypes.CDLL(library)
@@ -51,6 +86,7 @@ class Application:
             raise SystemExit(self.library.btns_strerror(status).decode())
         self.sockets = {}
         self.latches = {}
+        self.streams = {}
 
     def options(self, wanted):
         options = Options(ctypes.sizeof(Options), 1, 0, 0, 0, 0, 0, (ctypes.c_uint8 * 32)(), 20000)
@@ -70,11 +106,13 @@ class Application:
         self.latches[name] = latch
         return {"number": self.library.btns_latch_number(latch)}
 
-    def connect(self, name, address, port, local=None, kind="tcp", latched=True, **wanted):
+    def connect(self, name, address, port, local=None, local_port=0, kind="tcp", latched=True, **wanted):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         made = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+        if local_port:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if local:
-            made.bind((local, 0))
+            made.bind((local, local_port))
         made.settimeout(None)
         if not latched:
             made.settimeout(5)
@@ -130,6 +168,107 @@ class Application:
                 return {"text": got.decode(), "end": True}
             got += more
         return {"text": got.decode()}
+
+    def stream(self, name, out, pause=0):
+        """Send without end, or take in all that comes."""
+        self.streams[name, out] = Stream(self.sockets[name], out, pause)
+        return {}
+
+    def progress(self, name, out):
+        """How much has passed in one direction, and what has ended it."""
+        return self.streams[name, out].progress()
+
+    def sequence(self, name):
+        """Numbers of the next octets: {"received", "sent"}, as whoever wants to take the connection over has to know."""
+        found = {}
+        self.sockets[name].setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        for key, queue in (("received", RECEIVED), ("sent", SENT)):
+            self.sockets[name].setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, queue)
+            found[key] = self.sockets[name].getsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ) & 0xffffffff
+        self.sockets[name].setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, WITHOUT_PROBE)
+        return found
+
+    def port(self, name):
+        """Its own."""
+        return {"port": self.sockets[name].getsockname()[1]}
+
+    def is_over(self, name):
+        """Has the connection ended, by a reset or otherwise?"""
+        try:
+            self.sockets[name].getpeername()
+        except OSError:
+            return {"over": True}
+        return {"over": False}
+
+    def many(self, address, port, count, threads, text):
+        """Short latched connections, one after the other in each of some threads: sends, has its text echoed, and ends."""
+        left, lock, failed, done = [count], threading.Lock(), [], [0]
+
+        def work(number):
+            while not failed:
+                with lock:
+                    if not left[0]:
+                        return
+                    left[0] -= 1
+                name = f"many-{number}"
+                try:
+                    answer = self.connect(name, address, port)
+                    if "error" in answer:
+                        raise OSError(answer["error"])
+                    self.send(name, text)
+                    echoed = self.receive(name, len(text))["text"]
+                    if echoed != text:
+                        raise OSError(f"{echoed!r} came back")
+                    self.ends(name)
+                except (OSError, KeyError) as error:
+                    failed.append(f"{type(error).__name__}: {error}")
+                with lock:
+                    done[0] += 1
+
+        working = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(threads)]
+        for thread in working:
+            thread.start()
+        for thread in working:
+            thread.join()
+        return {"error": failed[0]} if failed else {"done": done[0]}
+
+    def serve(self, listener, threads):
+        """Accept and latch, echo, and end, in the background; served() counts."""
+        self.served_count, self.serving_failed = 0, None
+        lock = threading.Lock()
+        self.sockets[listener].settimeout(None)
+
+        def work(number):
+            name = f"served-{number}"
+            try:
+                while True:
+                    made, _ = self.sockets[listener].accept()
+                    latch = ctypes.c_void_p()
+                    status = self.library.btns_latch_accepted(self.btns, made.fileno(), ctypes.byref(self.options({})),
+                                                              ctypes.byref(latch))
+                    answer = self.made(name, made, status, latch)
+                    if "error" in answer:
+                        raise OSError(answer["error"])
+                    made.settimeout(20)
+                    while data := made.recv(4096):
+                        made.sendall(data)
+                    self.ends(name)
+                    with lock:
+                        self.served_count += 1
+            except OSError as error:
+                self.serving_failed = f"{type(error).__name__}: {error}"
+
+        for number in range(threads):
+            threading.Thread(target=work, args=(number,), daemon=True).start()
+        return {}
+
+    def served(self):
+        return {"error": self.serving_failed} if self.serving_failed else {"done": self.served_count}
+
+    def ends(self, name):
+        """Close the socket, and what the library has of its latch."""
+        self.sockets.pop(name).close()
+        self.library.btns_latch_free(self.latches.pop(name))
 
     def events(self, timeout=5, count=1):
         """What has become of latches, as soon as there are so many."""

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from .libbtns import LIBRARY, serves, socket_of
+from .load import descriptors as open_descriptors
 
 PROGRAM = Path(__file__).with_name("latched.py")
 
@@ -81,9 +82,14 @@ def socket_policies(host):
     return [line.strip() for line in lines if "priority 1112821331" in line]
 
 
-def nothing_is_left(host, timeout=5):
-    """No latch, no policy of one."""
+def nothing_is_left(host, timeout=10, descriptors=None):
+    """No latch, no policy of one, and no more descriptors than charon had before."""
+
+    def left():
+        opened = open_descriptors(host.process.pid) if descriptors is not None else 0
+        return listed(host), socket_policies(host), max(0, opened - (descriptors or 0))
+
     deadline = time.monotonic() + timeout
-    while listed(host) or socket_policies(host):
-        assert time.monotonic() < deadline, (listed(host), socket_policies(host))
+    while any(found := left()):
+        assert time.monotonic() < deadline, found
         time.sleep(0.1)

@@ -1,66 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """RFC 5660 with the kernel's ESP: a connection stays with the peer that it began with, at its protection, or stops."""
 
-import time
-
 import pytest
 from harness.checks import connects
-from harness.latches import Application, Failed, latches, listed, nothing_is_left, socket_policies
+from harness.latches import Application, Failed, nothing_is_left, socket_policies
 
 import xfrm
-
-PORT = 4000
-CLIENT, SERVER = "192.0.2.1", "192.0.2.2"
-
-
-def client_conf(world, local=CLIENT, remote=SERVER, start="trap", more=""):
-    return world.conf("strangers", LOCAL=local, REMOTE=remote, CHILD="app", LOCAL_PORTS="tcp", REMOTE_PORTS=f"tcp/{PORT}",
-                      START=start, MORE=more)
-
-
-def server_conf(world, more=""):
-    return world.conf("strangers", LOCAL=SERVER, REMOTE="%any", CHILD="app", LOCAL_PORTS=f"tcp/{PORT}", REMOTE_PORTS="tcp",
-                      START="none", MORE=more)
-
-
-def pair(world):
-    """A client whose first packet sets up SAs, and a server."""
-    left = latches(world.host("left", client_conf(world), "ed25519", start=False))
-    right = latches(world.host("right", server_conf(world), "ed25519", start=False))
-    world.start(left, right)
-    return left, right
-
-
-class Connected:
-    """A latched connection between two applications, each with a latch of its own."""
-
-    def __init__(self, left, right, **wanted):
-        self.hosts = left, right
-        self.server, self.client = Application(right), Application(left)
-        self.server("listen", "listener", address=SERVER, port=PORT)
-        self.client("connect", "c", address=SERVER, port=PORT, **wanted)
-        self.server("accept", "s", listener="listener", **wanted)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.client.kill()
-        self.server.kill()
-        for host in self.hosts:
-            if host.alive():
-                nothing_is_left(host)
-
-    def exchanges(self, text="some octets"):
-        self.client("send", "c", text=text)
-        assert self.server("receive", "s", size=len(text))["text"] == text
-        self.server("send", "s", text=text)
-        assert self.client("receive", "c", size=len(text))["text"] == text
-
-
-def one(host, state):
-    (latch,) = [latch for latch in listed(host) if latch["state"] == state]
-    return latch
+from worlds import CLIENT, PORT, SERVER, Connected, cannot_send, client_conf, give_back, one, pair, take_address
 
 
 def test_a_connection_is_latched(world):
@@ -124,17 +70,12 @@ def test_sas_that_go_leave_nothing_in_the_clear(world):
         assert not capture.count("other", CLIENT, SERVER) and not capture.count("other", SERVER, CLIENT)
 
 
-def takes_address(world, left, right, key=None, conf=None):
-    """The client is gone, and so are its SAs; somebody else is where it was, with its address."""
-    world.wire.unplug(left.namespace)
+def takes_address(world, left, right):
+    """The client is gone, and so are its SAs; a stranger is where it was, with its address."""
+    third = world.host("third", client_conf(world, start="none"), "ed25519", start=False)
+    take_address(world, third, CLIENT, left)
     right.swanctl("--terminate", "--ike", "strangers", "--force")
     right.wait_until(lambda: not right.sas(), "the SAs are gone")
-    third = world.host("third", conf or client_conf(world, start="none"), key or "ed25519", start=False)
-    third.namespace.ip("addr", "flush", "dev", "eth0")
-    third.namespace.ip("addr", "add", f"{CLIENT}/24", "dev", "eth0")
-    for host in world.hosts.values():
-        if host not in (left, third):
-            host.namespace.ip("neigh", "flush", "all")
     world.start(third)
     return third
 
@@ -150,16 +91,14 @@ def test_a_stranger_takes_the_clients_address(world):
         outcome = third.initiate("app")
         assert not outcome.success, "the server gives the stranger an SA"
         right.rejected("latched")
-        time.sleep(1)
+        assert both.server("events", timeout=2)["events"] == []
         capture.stop()
         assert not capture.count("other", SERVER, CLIENT)
         assert not xfrm.states(third)
         assert one(right, "established")
         third.terminate()
         third.reap()
-        world.wire.unplug(third.namespace)
-        world.wire.plug(left.namespace)
-        right.namespace.ip("neigh", "flush", "all")
+        give_back(world, third, left)
         left.swanctl("--terminate", "--ike", "strangers", "--force")
         both.client("send", "c", text="back again")
         assert both.server("receive", "s", size=10, timeout=40)["text"] == "back again"
@@ -184,12 +123,10 @@ def test_the_daemon_is_killed(world):
         left.process.kill()
         left.process.wait()
         assert socket_policies(left)
+        left.terminate()
+        left.reap()
         left.start()
-        with pytest.raises(Failed) as failed:
-            both.client("send", "c", text="to nobody")
-            both.client("receive", "c", size=1, timeout=5)
-            both.client("send", "c", text="to nobody")
-        assert "abort" in str(failed.value).lower() or "reset" in str(failed.value).lower(), failed.value
+        cannot_send(both.client, "c")
         both.client("close", "c")
         nothing_is_left(left)
 
@@ -200,10 +137,7 @@ def test_the_plugin_goes(world):
         both.exchanges()
         left.terminate()
         left.reap()
-        with pytest.raises(Failed):
-            both.client("send", "c", text="to nobody")
-            both.client("receive", "c", size=1, timeout=5)
-            both.client("send", "c", text="to nobody")
+        cannot_send(both.client, "c")
         both.client("close", "c")
         assert not socket_policies(left)
 
@@ -215,9 +149,7 @@ def test_an_administrator_closes_a_latch(world):
         left.request("btns-close-latch", {"latch": one(left, "established")["latch"]})
         (event,) = both.client("events")["events"]
         assert event["what"] == "closed" and event["reason"] == "administrator", event
-        with pytest.raises(Failed):
-            both.client("send", "c", text="to nobody")
-            both.client("send", "c", text="to nobody")
+        cannot_send(both.client, "c")
 
 
 def test_a_stranger_who_was_there_before(world):
