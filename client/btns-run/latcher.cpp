@@ -181,6 +181,7 @@ int to_errno(int error)
 	case BTNS_ETIMEOUT:
 		return ETIMEDOUT;
 	case BTNS_EUNPROTECTED:
+	case BTNS_EUNAVAILABLE:
 	case BTNS_ECONFLICT:
 	case BTNS_EREFUSED:
 	case BTNS_EEXIST:
@@ -521,6 +522,11 @@ bool Latcher::latch_accepted(int fd)
 			ask(
 				[&](Connection &daemon)
 				{
+					// a latch that waits in vain for SAs would end with its connection
+					if (options_.report && daemon.find(fd).info.protection != BTNS_PROTECTED)
+					{
+						throw Error{BTNS_EUNPROTECTED};
+					}
 					const Latched latched = btns::client::latch_accepted(
 						daemon, fd, options_.latch, options_.report ? OnFailure::clear : OnFailure::keep, loud_calls());
 					daemon.hear_no_more(latched.number);

@@ -624,11 +624,17 @@ AppMessage AppFront::latch(LatchService &service, Client &client, const AppReque
 AppMessage AppFront::latch_named(LatchService &service, Client &client, const AppRequest &request, int socket)
 {
 	const auto found = client.latches.find(request.id);
+	const bool releases = request.type == static_cast<uint8_t>(wire::Type::latch_release);
 	if (found == client.latches.end())
 	{
+		if (releases && socket >= 0)
+		{
+			// it has gone by itself, and its socket is given back
+			service.release(client.owner, 0, socket);
+		}
 		return app_error_message(request.id, BTNS_EUNAVAILABLE);
 	}
-	if (request.type == static_cast<uint8_t>(wire::Type::latch_release))
+	if (releases)
 	{
 		return release(service, client, request.id, socket);
 	}

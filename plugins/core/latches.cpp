@@ -720,6 +720,13 @@ LatchAnswer Latches::release(LatchOwner owner, LatchId id, int socket)
 	const auto look = socket >= 0 ? latchable_socket(socket, own_) : std::nullopt;
 	Lock lock(mutex_);
 	const Entry *entry = entry_of(owner, id);
+	if (entry == nullptr && look && look->kind == SocketKind::fresh && !cookies_.contains(look->cookie))
+	{
+		// it was not to be established, and nobody could take the policy from the socket: it is as it was before
+		lock.unlock();
+		clear_socket_policy(socket);
+		return no_such();
+	}
 	if (entry == nullptr)
 	{
 		return no_such();

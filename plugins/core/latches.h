@@ -149,6 +149,8 @@ public:
 	LatchAnswer connected(LatchOwner owner, LatchId id, int socket) override;
 	LatchAnswer find(LatchOwner owner, int socket) override;
 	LatchAnswer inquire(LatchOwner owner, LatchId id) override;
+	/** If there is no such latch, a socket that is not connected, and that no other latch has, is without a policy,
+	 * too. */
 	LatchAnswer release(LatchOwner owner, LatchId id, int socket) override;
 	std::optional<LatchAlert> take_alert(LatchOwner owner) override;
 	LatchOwner next_alerted() override;

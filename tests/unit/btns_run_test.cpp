@@ -761,6 +761,26 @@ TEST_F(BtnsRun, a_connection_that_cannot_be_latched_is_reset_and_the_next_one_ac
 	EXPECT_NE(process.err.find("connection from 127.0.0.1 port "), std::string::npos) << process.err;
 }
 
+TEST_F(BtnsRun, reports_what_it_accepts_without)
+{
+	const std::string text = "l = socket.create_server(('127.0.0.1', 0))\nprint(l.getsockname()[1], flush=True)\n"
+							 "c, peer = l.accept()\nprint(c.recv(10).decode(), flush=True)\nsys.stdin.readline()\n";
+	for (const bool is_protected : {false, true})
+	{
+		world.source.set(is_protected ? btns::test::protected_by(btns::test::full_channel())
+									  : btns::test::unprotected());
+		Process process(script({"--loopback", "--report"}, text));
+		const Descriptor peer = connect_to(process.line());
+		EXPECT_EQ(send(peer.get(), "hello", 5, 0), 5);
+		EXPECT_EQ(process.line(), "hello");
+		EXPECT_EQ(latches->made(), is_protected ? 1U : 0U);
+		process.say("\n");
+		EXPECT_EQ(process.wait(), 0);
+		EXPECT_EQ(process.err.find(" has no latch: no SA protects the connection\n") == std::string::npos, is_protected)
+			<< process.err;
+	}
+}
+
 TEST_F(BtnsRun, a_listener_that_cannot_be_latched_does_not_listen)
 {
 	latches->decide([](const auto &) { return LatchOutcome::kernel; });

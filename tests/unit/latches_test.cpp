@@ -748,6 +748,36 @@ TEST(LatchesTest, what_does_not_come_in_time_closes_it)
 		});
 }
 
+TEST(LatchesTest, one_that_was_not_established_gives_its_socket_back)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			const Descriptor listener = bound_socket_at(there, SOCK_STREAM, 4000);
+			ASSERT_EQ(listen(listener.get(), 1), 0);
+			const Descriptor client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+			const LatchAnswer made = latch(world, client, {}, endpoint_of(listener));
+			ASSERT_EQ(made.state, LatchState::larval);
+			EXPECT_EQ(world.latches->release(owner + 1, made.id, client.get()).outcome, LatchOutcome::no_such);
+			EXPECT_EQ(try_connect(client.get(), address_of(listener.get())), EPERM)
+				<< "it has a latch, of another owner";
+			btns_latches_refuse(world.world, made.id);
+			EXPECT_EQ(try_connect(client.get(), address_of(listener.get())), EPERM);
+			EXPECT_EQ(world.latches->release(owner, made.id, client.get()).outcome, LatchOutcome::no_such);
+			EXPECT_EQ(try_connect(client.get(), address_of(listener.get())), 0);
+
+			// who is connected keeps what holds it
+			btns::SocketPolicy nothing;
+			nothing.flow.protocol = IPPROTO_TCP;
+			ASSERT_TRUE(btns::set_socket_policy(client.get(), nothing));
+			const Pair pair{Descriptor(fcntl(client.get(), F_DUPFD_CLOEXEC, 0)),
+							Descriptor(accept(listener.get(), nullptr, nullptr))};
+			EXPECT_EQ(world.latches->release(owner, made.id, client.get()).outcome, LatchOutcome::no_such);
+			EXPECT_TRUE(passes_nothing(pair));
+		});
+}
+
 TEST(LatchesTest, a_connection_that_ends_closes_its_latch)
 {
 	RUN_IN_OWN_NETWORK(
