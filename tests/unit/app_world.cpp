@@ -182,7 +182,9 @@ bool Lines::wait_for(const std::string &words)
 
 bool eventually(const std::function<bool()> &holds)
 {
-	for (int waited = 0; waited < patience_ms; waited += 5)
+	// what is asked may take its time, too
+	const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(patience_ms);
+	while (std::chrono::steady_clock::now() < until)
 	{
 		if (holds())
 		{
@@ -292,6 +294,7 @@ RawClient::RawClient(const char *path) : socket_(socket(AF_UNIX, SOCK_SEQPACKET 
 	EXPECT_EQ(connect(socket_.get(), reinterpret_cast<sockaddr *>(&address), sizeof(address)), 0);
 	const timeval limit{patience_ms / 1000, 0};
 	setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
 bool RawClient::send(const std::vector<uint8_t> &octets, const std::vector<int> &fds)

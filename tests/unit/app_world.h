@@ -170,7 +170,7 @@ class RawClient
 public:
 	explicit RawClient(const char *path);
 
-	/** FALSE if the server has hung up. */
+	/** FALSE if the server has hung up, or reads nothing for ten seconds. */
 	bool send(const std::vector<uint8_t> &octets, const std::vector<int> &fds = {});
 	bool request(uint8_t type, uint32_t id, const std::vector<int> &fds = {});
 	/** The next message, empty if the server has hung up or is silent for ten seconds. */

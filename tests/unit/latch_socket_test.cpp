@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/rtnetlink.h>
 #include <linux/xfrm.h>
 #include <netinet/in.h>
 #include <spawn.h>
@@ -17,6 +18,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstring>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -130,6 +132,33 @@ size_t count_policies()
 					   [&](uint16_t type, btns::Bytes) { count += type == XFRM_MSG_NEWPOLICY ? 1 : 0; }),
 			  0);
 	return count;
+}
+
+/** What the kernel's policies demand, by their direction. */
+std::map<uint8_t, xfrm_user_tmpl> demanded()
+{
+	std::map<uint8_t, xfrm_user_tmpl> found;
+	const xfrm_userpolicy_id all{};
+	const auto look = [&](uint16_t /*type*/, btns::Bytes payload)
+	{
+		btns::Cursor cursor(payload);
+		const auto policy = btns::take_as<xfrm_userpolicy_info>(cursor);
+		while (const auto head = btns::take_as<rtattr>(cursor))
+		{
+			ASSERT_GE(head->rta_len, sizeof(*head));
+			const auto value = cursor.take(head->rta_len - sizeof(*head));
+			btns::Cursor inside(value.value_or(btns::Bytes{}));
+			const auto tmpl = btns::take_as<xfrm_user_tmpl>(inside);
+			if (policy && tmpl && head->rta_type == XFRMA_TMPL)
+			{
+				found[policy->dir] = *tmpl;
+			}
+			const size_t padding = RTA_ALIGN(head->rta_len) - size_t{head->rta_len};
+			static_cast<void>(cursor.take(std::min(padding, cursor.rest().size())));
+		}
+	};
+	EXPECT_EQ(btns::Netlink(NETLINK_XFRM).ask(XFRM_MSG_GETPOLICY, NLM_F_DUMP, btns::octets_of(all), look), 0);
+	return found;
 }
 
 /** Nothing passes between the two, whoever sends; what was sent may come later. */
@@ -543,6 +572,71 @@ TEST(LatchSockets, tunnel_mode_is_set_as_it_is_told)
 				ASSERT_TRUE(set_socket_policy(pair.mine.get(), policy));
 				expect_silence(pair);
 			}
+		});
+}
+
+TEST(LatchSockets, the_kernel_demands_what_it_is_told_in_both_directions)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			constexpr uint8_t in = XFRM_POLICY_MAX + XFRM_POLICY_IN;
+			constexpr uint8_t out = XFRM_POLICY_MAX + XFRM_POLICY_OUT;
+			const Pair pair = tcp_pair();
+			SocketPolicy policy = demand(look_at(pair.mine).flow, 4242);
+			ASSERT_TRUE(set_socket_policy(pair.mine.get(), policy));
+			auto kernel = demanded();
+			ASSERT_EQ(kernel.size(), 2U);
+			for (const uint8_t direction : {in, out})
+			{
+				EXPECT_EQ(kernel.at(direction).reqid, 4242U);
+				EXPECT_EQ(kernel.at(direction).mode, XFRM_MODE_TRANSPORT);
+				EXPECT_EQ(kernel.at(direction).id.proto, IPPROTO_ESP);
+				EXPECT_EQ(kernel.at(direction).optional, 0);
+			}
+			policy.mode = BTNS_MODE_TUNNEL;
+			policy.outer_local = {4, 0xc0000201};
+			policy.outer_remote = {4, 0xc0000202};
+			ASSERT_TRUE(set_socket_policy(pair.mine.get(), policy));
+			kernel = demanded();
+			ASSERT_EQ(kernel.size(), 2U);
+			EXPECT_EQ(kernel.at(out).mode, XFRM_MODE_TUNNEL);
+			EXPECT_EQ(kernel.at(out).saddr.a4, htonl(0xc0000201));
+			EXPECT_EQ(kernel.at(out).id.daddr.a4, htonl(0xc0000202));
+			EXPECT_EQ(kernel.at(in).saddr.a4, htonl(0xc0000202));
+			EXPECT_EQ(kernel.at(in).id.daddr.a4, htonl(0xc0000201));
+			// nothing is demanded where nothing passes
+			ASSERT_TRUE(set_socket_policy(pair.mine.get(), block(policy.flow)));
+			EXPECT_TRUE(demanded().empty());
+		});
+}
+
+TEST(LatchSockets, a_bypass_of_the_system_is_not_asked)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			const Pair pair = udp_pair(AF_INET);
+			const Flow mine = look_at(pair.mine).flow;
+			ASSERT_TRUE(set_socket_policy(pair.mine.get(), demand(mine)));
+			for (const int direction : {XFRM_POLICY_IN, XFRM_POLICY_OUT})
+			{
+				// the strongest that there can be
+				xfrm_userpolicy_info bypass{};
+				bypass.sel.family = AF_INET;
+				bypass.lft.soft_byte_limit = bypass.lft.hard_byte_limit = XFRM_INF;
+				bypass.lft.soft_packet_limit = bypass.lft.hard_packet_limit = XFRM_INF;
+				bypass.dir = static_cast<uint8_t>(direction);
+				bypass.action = XFRM_POLICY_ALLOW;
+				EXPECT_EQ(btns::Netlink(NETLINK_XFRM)
+							  .ask(XFRM_MSG_NEWPOLICY, 0, btns::octets_of(bypass), [](uint16_t, btns::Bytes) {}),
+						  0);
+			}
+			expect_silence(pair);
+			ASSERT_TRUE(set_socket_policy(pair.mine.get(), block(mine)));
+			expect_silence(pair);
+			ASSERT_TRUE(clear_socket_policy(pair.mine.get()));
+			expect_traffic(pair);
 		});
 }
 

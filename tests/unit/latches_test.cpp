@@ -302,7 +302,7 @@ TEST_P(LatchesTest, a_connection_is_latched_and_released)
 				EXPECT_EQ(world.latches->release(owner, made.id, pair.other.get()).outcome, LatchOutcome::bad_socket);
 				EXPECT_TRUE(btns_latches_has_reqid(world.world, 11));
 				const LatchAnswer released = world.latches->release(owner, made.id, pair.mine.get());
-				EXPECT_EQ(released.outcome, LatchOutcome::made);
+				ASSERT_EQ(released.outcome, LatchOutcome::made);
 				EXPECT_EQ(released.state, LatchState::closed);
 				EXPECT_FALSE(btns_latches_has_reqid(world.world, 11));
 				EXPECT_TRUE(eventually([&] { return receives(pair.other.get()) || !tcp; }));
