@@ -926,10 +926,10 @@ void Latches::establish(LatchId id, Entry &entry, Choice &choice, bool heard)
 
 void Latches::acquire(LatchId id, Entry &entry, const Flow &flow)
 {
-	if (!entry.acquiring && acquires_.size() < limits_.acquires)
+	if (!entry.wanted && acquires_.size() < limits_.acquires)
 	{
 		acquires_.push_back({id, flow, entry.request.narrow});
-		entry.acquiring = true;
+		entry.wanted = flow;
 		acquired_.notify_one();
 	}
 }
@@ -965,9 +965,9 @@ void Latches::refuse(LatchId id)
 	{
 		return;
 	}
-	if (entry->passes)
+	if (entry->passes || (entry->wanted && choose(*entry, *entry->wanted).outcome == LatchOutcome::made))
 	{
-		// there are SAs by now
+		// there are SAs by now, perhaps because the peer was first
 		return;
 	}
 	end(id, LatchReason::not_established);

@@ -208,7 +208,8 @@ private:
 		std::optional<Clock::time_point> until;
 		/** since when payload may have come over it that nobody has answered */
 		std::optional<Clock::time_point> heard_since;
-		bool acquiring = false;
+		/** SAs were asked for, for this flow */
+		std::optional<Flow> wanted;
 	};
 
 	/** What the SAs are for a flow. */

@@ -325,10 +325,11 @@ class Copy:
                                    "-Doptimization=0", "-Ddebug=false"], log, BUILD_SECONDS) != 0:
                 shutil.rmtree(self.build, ignore_errors=True)
                 return self.why(log, "meson failed")
-        wanted = ({"executable"} if "unit" in kinds else set()) | ({"shared module"} if kinds & {"scenarios", "vm"} else set())
+        wanted = {"shared module"} if kinds & {"scenarios", "vm"} else set()
         known = subprocess.run(["meson", "introspect", "--targets", str(self.build)], check=True, capture_output=True).stdout
         targets = [os.path.relpath(file, self.build) for target in json.loads(known) if target["type"] in wanted
                    for file in target["filename"]]
+        targets += ["tests/unit/unit"] if "unit" in kinds else []
         status = self.processes.run(["ninja", "-C", str(self.build), "-j", "2", *targets], log, BUILD_SECONDS)
         if status == 0:
             return ""

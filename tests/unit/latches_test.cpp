@@ -745,6 +745,15 @@ TEST(LatchesTest, what_does_not_come_in_time_closes_it)
 			btns_latches_refuse(world.world, refused.id);
 			EXPECT_EQ(world.latches->inquire(owner, refused.id).outcome, LatchOutcome::no_such);
 			EXPECT_EQ(world.alert()->reason, LatchReason::not_established);
+
+			// the peer was first, and nobody has looked since
+			const Pair third = connection();
+			const LatchAnswer late = latch(world, third.mine);
+			ASSERT_EQ(late.state, LatchState::larval);
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			btns_latches_refuse(world.world, late.id);
+			EXPECT_EQ(world.latches->connected(owner, late.id, third.mine.get()).state, LatchState::established);
 		});
 }
 

@@ -7,7 +7,8 @@ import re
 import pytest
 from harness.btnsctl import DONE, REFUSED, USAGE, Monitor, on_terminal, run, run_json
 from harness.latches import Failed
-from test_latching import CLIENT, PORT, SERVER, Connected, one, pair
+
+from worlds import CLIENT, PORT, SERVER, Connected, one, pair
 
 
 def test_latches_are_listed_and_closed(world):

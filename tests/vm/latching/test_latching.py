@@ -2,7 +2,7 @@
 """RFC 5660 with the kernel's ESP: a connection stays with the peer that it began with, at its protection, or stops."""
 
 import pytest
-from harness.checks import connects
+from harness.checks import connects, rekeys
 from harness.latches import Application, Failed, nothing_is_left, socket_policies
 
 import xfrm
@@ -46,13 +46,13 @@ def test_rekeying_and_authenticating_again(world):
     left, right = pair(world)
     with Connected(left, right) as both:
         both.exchanges()
-        left.swanctl("--rekey", "--child", "app")
+        rekeys(left, right, "child", child="app")
         both.exchanges("after the CHILD_SA was rekeyed")
-        left.swanctl("--rekey", "--ike", "strangers")
+        rekeys(left, right, "ike")
         both.exchanges("after the IKE_SA was rekeyed")
         before = right.sa("strangers")["uniqueid"]
         left.swanctl("--rekey", "--ike", "strangers", "--reauth")
-        right.wait_until(lambda: [sa["uniqueid"] for sa in right.sas()] not in ([before], []), "it is another IKE_SA")
+        right.wait_until(lambda: [sa["uniqueid"] for sa in right.sas()] not in ([before], []), "it is another IKE_SA", 20)
         both.exchanges("after it authenticated again")
         assert one(left, "established") and one(right, "established")
 

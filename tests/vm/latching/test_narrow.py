@@ -2,7 +2,8 @@
 """RFC 5660 2.1: SAs for one connection alone, whose algorithms are latched, too."""
 
 from harness.checks import rekeys
-from test_latching import CLIENT, PORT, SERVER, Connected, one, pair
+
+from worlds import CLIENT, PORT, SERVER, Connected, one, pair
 
 
 def selectors(host):
