@@ -103,13 +103,17 @@ def read_pcap(path):
 
 
 class Capture:
-    """tcpdump on a wire."""
+    """tcpdump on a wire.
 
-    def __init__(self, namespace, interface, path):
+    @param only	of which packets, as tcpdump's filters say it; left out: of all
+    """
+
+    def __init__(self, namespace, interface, path, only=""):
         self.path = path
         self.packets = []
         self.process = namespace.popen(
-            ["tcpdump", "-i", interface, "-w", str(path), "-U", "--immediate-mode", "-s", "0", "-Z", "root"],
+            ["tcpdump", "-i", interface, "-w", str(path), "-U", "--immediate-mode", "-s", "0", "-Z", "root",
+             *only.split()],
             stdout=-3, stderr=-1,
         )
         if not select.select([self.process.stderr], [], [], 10)[0]:

@@ -125,10 +125,10 @@ class World:
         self.start(*pair)
         return pair
 
-    def capture(self, wire=None):
+    def capture(self, wire=None, only=""):
         """Start to listen to a whole wire: the first one unless another is given."""
         wire = wire or self.wire
-        capture = Capture(wire.bridge, wire.INTERFACE, self.folder / f"wire-{len(self.captures)}.pcap")
+        capture = Capture(wire.bridge, wire.INTERFACE, self.folder / f"wire-{len(self.captures)}.pcap", only)
         self.captures.append(capture)
         return capture
 

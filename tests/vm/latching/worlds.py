@@ -231,7 +231,7 @@ class Connected:
         self.server, self.client = Application(right), Application(left)
         try:
             server, client = {**both, **(server or {})}, {**both, **(client or {})}
-            listening = {name: value for name, value in server.items() if name == "latched"}
+            listening = {name: value for name, value in server.items() if name in ("latched", "mode")}
             self.server("listen", "listener", address=address, port=PORT, **listening)
             self.client("connect", "c", address=address, port=PORT, local=source, **client)
             self.server("accept", "s", listener="listener", **server)
@@ -381,6 +381,7 @@ class Wire:
     def __init__(self, world):
         self.namespace = world.wire.bridge
         self.world = world
+        self.capture = world.capture(only=f"tcp or udp port {PORT}")
         self._run(COUNTERS % {"port": PORT})
 
     def _run(self, rules):
@@ -396,7 +397,12 @@ class Wire:
     def nothing_in_clear(self):
         """Not one packet of any connection; resets of those that have gone do not count."""
         assert self.packets("protected"), "nothing was protected either"
-        assert not self.packets("clear"), f"{self.packets('clear')} packets in clear"
+        clear = self.packets("clear")
+        assert not clear, f"{clear} packets in clear: {[(p.source, p.destination, p.payload[:40]) for p in self.seen()]}"
+
+    def seen(self):
+        """Up to ten packets in clear, resets included."""
+        return self.capture.stop().packets[:10]
 
     def stop_esp(self):
         """From now on no ESP crosses the wire, until let_esp()."""
