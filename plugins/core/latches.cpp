@@ -1398,7 +1398,7 @@ bool Latches::has_reqid(uint32_t reqid) const noexcept
 {
 	const Lock lock(mutex_);
 	const auto next = reqids_.lower_bound({reqid, 0});
-	return next != reqids_.end() && next->first == reqid;
+	return latches_enforced && next != reqids_.end() && next->first == reqid;
 }
 
 /* ---- for people ---- */

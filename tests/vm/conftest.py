@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """Fixtures: `world` is a wire on which a test puts its hosts, as in tests/scenarios, but with the kernel's ESP."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -24,6 +25,10 @@ host.PLUGINS = [name for name in host.PLUGINS if name != "kernel-libipsec"]
 def pytest_sessionstart(session):
     if not Path("/sys/module/esp4").exists() or not LOGS.parent.exists():
         pytest.exit("these tests run in the virtual machine: ci/test vm", returncode=2)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "hijack: has to fail if latches are not enforced (ci/test vm-unlatched)")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -82,6 +87,13 @@ def world(request, session_folder, few_keys):
     """A wire for the hosts of one test."""
     with a_world(request, session_folder, few_keys, lambda: has_failed(request.node)) as world:
         yield world
+
+
+@pytest.fixture
+def worlds(request, session_folder, few_keys):
+    """A function that makes one more world for the same test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(a_world(request, session_folder, few_keys, lambda: has_failed(request.node)))
 
 
 @pytest.fixture(scope="module")

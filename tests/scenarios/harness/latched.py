@@ -301,8 +301,8 @@ class Application:
         return {}
 
 
-def main():
-    application = Application(sys.argv[1], sys.argv[2])
+def main(kind=Application):
+    application = kind(sys.argv[1], sys.argv[2])
     print("{}", flush=True)
     for line in sys.stdin:
         wanted = json.loads(line)

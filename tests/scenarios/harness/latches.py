@@ -29,11 +29,11 @@ class Failed(Exception):
 
 
 class Application:
-    """A program on a host. What it can do is in latched.py."""
+    """A program on a host. What it can do is in latched.py, or another one that uses its main()."""
 
-    def __init__(self, host):
+    def __init__(self, host, program=PROGRAM):
         self.host = host
-        self.process = host.namespace.popen([sys.executable, str(PROGRAM), str(LIBRARY), str(socket_of(host))], text=True,
+        self.process = host.namespace.popen([sys.executable, str(program), str(LIBRARY), str(socket_of(host))], text=True,
                                             bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._answer(20)
 

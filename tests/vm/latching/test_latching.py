@@ -80,6 +80,7 @@ def takes_address(world, left, right):
     return third
 
 
+@pytest.mark.hijack
 def test_a_stranger_takes_the_clients_address(world):
     """It gets no SA over the connection's packets, so not one octet of them, and the latch holds."""
     left, right = pair(world)
