@@ -1228,15 +1228,13 @@ public:
 		: random_(seed), spread_(spread), db_(limits)
 	{
 		model_.limits = limits;
+		// it is called when there may be no memory
+		changes_.reserve(100000);
 		db_.observe(
 			[this](const LatchChange &change)
 			{
-				LatchState &state = seen_.emplace(change.id, LatchState::closed).first->second;
-				state = change.state;
-				if (state == LatchState::closed)
-				{
-					seen_.erase(change.id);
-				}
+				ASSERT_LT(changes_.size(), changes_.capacity());
+				changes_.push_back(change);
 			});
 	}
 
@@ -1318,6 +1316,15 @@ public:
 	/** All that there is. */
 	void compare()
 	{
+		for (const LatchChange &change : changes_)
+		{
+			seen_[change.id] = change.state;
+			if (change.state == LatchState::closed)
+			{
+				seen_.erase(change.id);
+			}
+		}
+		changes_.clear();
 		Ids all;
 		for (const ModelLatch &latch : model_.latches)
 		{
@@ -1622,7 +1629,8 @@ private:
 	unsigned spread_;
 	LatchDatabase db_;
 	Model model_;
-	/** by who watches */
+	/** by who watches: what was told, and what that comes to */
+	std::vector<LatchChange> changes_;
 	std::map<LatchId, LatchState> seen_;
 	size_t failures_ = 0;
 };

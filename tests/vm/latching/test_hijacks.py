@@ -10,7 +10,8 @@ import time
 import pytest
 from harness.checks import connects
 from harness.latches import latches
-from test_latching import CLIENT, SERVER, Connected, client_conf, one, pair, server_conf, takes_address
+
+from worlds import CLIENT, SERVER, Connected, client_conf, one, pair, server_conf, takes_address
 
 pytestmark = pytest.mark.hijack
 

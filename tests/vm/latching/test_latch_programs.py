@@ -13,7 +13,8 @@ import pytest
 from harness.btns_run import FOLDER, Program, Server, children_of, command, run
 from harness.latches import latches, listed, nothing_is_left
 from harness.world import MARKER
-from test_latching import CLIENT, PORT, SERVER, client_conf, one, server_conf
+
+from worlds import CLIENT, PORT, SERVER, client_conf, one, server_conf
 
 OPEN = 4080
 """A port that policy lets pass in the clear."""

@@ -6,7 +6,7 @@ from harness.checks import connects, rekeys
 from harness.latches import Application, Failed, nothing_is_left, socket_policies
 
 import xfrm
-from worlds import CLIENT, PORT, SERVER, Connected, cannot_send, client_conf, give_back, one, pair, take_address
+from worlds import CLIENT, PORT, SERVER, Connected, cannot_send, give_back, one, pair, takes_address
 
 
 def test_a_connection_is_latched(world):
@@ -68,16 +68,6 @@ def test_sas_that_go_leave_nothing_in_the_clear(world):
         both.exchanges("with new SAs")
         capture.stop()
         assert not capture.count("other", CLIENT, SERVER) and not capture.count("other", SERVER, CLIENT)
-
-
-def takes_address(world, left, right):
-    """The client is gone, and so are its SAs; a stranger is where it was, with its address."""
-    third = world.host("third", client_conf(world, start="none"), "ed25519", start=False)
-    take_address(world, third, CLIENT, left)
-    right.swanctl("--terminate", "--ike", "strangers", "--force")
-    right.wait_until(lambda: not right.sas(), "the SAs are gone")
-    world.start(third)
-    return third
 
 
 @pytest.mark.hijack

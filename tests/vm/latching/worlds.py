@@ -175,6 +175,16 @@ def take_address(world, host, address, owner):
     forget_neighbours(world)
 
 
+def takes_address(world, left, right, key=None, conf=None):
+    """The client is gone, and so are its SAs; somebody else is where it was, with its address: a stranger, unless told."""
+    third = world.host("third", conf or client_conf(world, start="none"), key or "ed25519", start=False)
+    take_address(world, third, CLIENT, left)
+    right.swanctl("--terminate", "--ike", "strangers", "--force")
+    right.wait_until(lambda: not right.sas(), "the SAs are gone")
+    world.start(third)
+    return third
+
+
 def give_back(world, host, owner):
     """The other host has lost its cable, and the owner of the address has its own again."""
     world.wire.unplug(host.namespace)
