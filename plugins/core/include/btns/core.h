@@ -1131,8 +1131,7 @@ typedef struct btns_latches_change_t
 	uint64_t lost;
 } btns_latches_change_t;
 
-/** From now on changes are kept for btns_latches_next_change(), whether there are latches already or not: up to 1024.
- */
+/** From now on changes are kept for btns_latches_next_change(), whether there are latches yet or not: up to 1024. */
 btns_status_t btns_latches_watch(btns_core_t *core);
 /** Wait for the next one. To be called by one thread, again and again. FALSE after btns_latches_unwatch(). */
 bool btns_latches_next_change(btns_core_t *core, btns_latches_change_t *out);
