@@ -117,34 +117,28 @@ static void add_channel(vici_builder_t *builder,
 }
 
 /**
- * Add both ends of a flow.
+ * Add which latch it is, and how it is.
  */
-static void add_flow(vici_builder_t *builder, const btns_flow_t *flow)
+static void add_status(vici_builder_t *builder,
+					   const btns_latches_status_t *status)
 {
+	const btns_flow_t *flow = &status->flow;
+
+	builder->add_kv(builder, "latch", "%" PRIu64, status->latch);
+	builder->add_kv(builder, "client", "%" PRIu64, status->client);
+	if (status->listener)
+	{
+		builder->add_kv(builder, "listener", "%" PRIu64, status->listener);
+	}
+	builder->add_kv(builder, "state", "%s", status->state);
+	if (!streq(status->code, "none"))
+	{
+		builder->add_kv(builder, "code", "%s", status->code);
+		builder->add_kv(builder, "reason", "%s", status->reason);
+	}
 	builder->add_kv(builder, "protocol", "%u", flow->protocol);
 	add_end(builder, "local", "local-port", &flow->local, flow->local_port);
 	add_end(builder, "remote", "remote-port", &flow->remote, flow->remote_port);
-}
-
-/**
- * Add which latch it is, and its state.
- */
-static void add_latch(vici_builder_t *builder, uint64_t latch, uint64_t client,
-					  uint64_t listener, const char *state, const char *code,
-					  const char *reason)
-{
-	builder->add_kv(builder, "latch", "%" PRIu64, latch);
-	builder->add_kv(builder, "client", "%" PRIu64, client);
-	if (listener)
-	{
-		builder->add_kv(builder, "listener", "%" PRIu64, listener);
-	}
-	builder->add_kv(builder, "state", "%s", state);
-	if (!streq(code, "none"))
-	{
-		builder->add_kv(builder, "code", "%s", code);
-		builder->add_kv(builder, "reason", "%s", reason);
-	}
 }
 
 /**
@@ -157,9 +151,7 @@ static void stream_latch(void *user, const btns_latches_info_t *info)
 	vici_builder_t *builder;
 
 	builder = this->builder_create();
-	add_latch(builder, info->latch, info->client, info->listener, info->state,
-			  info->code, info->reason);
-	add_flow(builder, &info->flow);
+	add_status(builder, &info->status);
 	builder->add_kv(builder, "confidentiality", "%s",
 					info->confidentiality ? "yes" : "no");
 	builder->add_kv(builder, "authenticated", "%s",
@@ -189,9 +181,7 @@ static void *raise_changes(private_btns_vici_latches_t *this)
 	while (btns_latches_next_change(this->core, &change))
 	{
 		builder = this->builder_create();
-		add_latch(builder, change.latch, change.client, change.listener,
-				  change.state, change.code, change.reason);
-		add_flow(builder, &change.flow);
+		add_status(builder, &change.status);
 		if (change.lost)
 		{
 			builder->add_kv(builder, "lost", "%" PRIu64, change.lost);

@@ -54,17 +54,22 @@ btns_flow_t to_abi(const btns::Flow &flow)
 	return {flow.protocol, address(flow.local), address(flow.remote), flow.local_port, flow.remote_port};
 }
 
+btns_latches_status_t to_abi(const btns::LatchStatus &status)
+{
+	return {status.id,
+			status.owner,
+			status.listener,
+			to_abi(status.tuple),
+			btns::to_text(status.state),
+			btns::to_code(status.reason),
+			btns::to_text(status.reason)};
+}
+
 void show(const btns::LatchView &view, btns_latches_cb_t cb, void *user)
 {
 	btns_latches_info_t info{};
 	btns_channel_info_t channel{};
-	info.latch = view.info.id;
-	info.client = view.info.owner;
-	info.listener = view.info.listener;
-	info.flow = to_abi(view.info.tuple);
-	info.state = btns::to_text(view.info.state);
-	info.code = btns::to_code(view.info.reason);
-	info.reason = btns::to_text(view.info.reason);
+	info.status = to_abi(view.info);
 	info.confidentiality = view.info.request.confidentiality;
 	info.authenticated = view.info.request.auth == btns::LatchAuth::authenticated;
 	info.narrow = view.info.request.narrow;
@@ -259,14 +264,7 @@ bool btns_latches_next_change(btns_core_t *core, btns_latches_change_t *out)
 			  const auto changes = core->core.latch_changes;
 			  if (const auto next = changes->wait())
 			  {
-				  *out = {next->id,
-						  next->owner,
-						  next->listener,
-						  to_abi(next->tuple),
-						  btns::to_text(next->state),
-						  btns::to_code(next->reason),
-						  btns::to_text(next->reason),
-						  next->lost};
+				  *out = {to_abi(*next), next->lost};
 				  found = true;
 			  }
 			  return BTNS_STATUS_OK;

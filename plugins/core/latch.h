@@ -116,6 +116,25 @@ struct Congruence
 /** What protects a channel, without the suite if that is to be indeterminate. Throws as watch_state(). */
 Congruence congruence_of(const Channel &channel, bool narrow);
 
+/**
+ * A latched flow, of a protocol with ports. Of a LISTENER (3-tuple), remote is of family 0 and remote_port 0, and the
+ * local address may be of family 0 for both. Of a LARVAL one local_port, and the local address, may be open (0, family
+ * 0).
+ */
+using LatchTuple = Flow;
+
+/** Which latch it is, and how it is. */
+struct LatchStatus
+{
+	LatchId id = 0;
+	LatchOwner owner = 0;
+	/** that it was born of, 0 for none */
+	LatchId listener = 0;
+	LatchTuple tuple;
+	LatchState state = LatchState::closed;
+	LatchReason reason = LatchReason::none;
+};
+
 /** A state change that an owner has not heard of. */
 struct LatchAlert
 {

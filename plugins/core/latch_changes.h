@@ -16,16 +16,8 @@ namespace btns
 {
 
 /** A latch has come into a state; CLOSED is its last one. */
-struct LatchChange
+struct LatchChange : LatchStatus
 {
-	LatchId id = 0;
-	LatchOwner owner = 0;
-	/** that it was born of, 0 for none */
-	LatchId listener = 0;
-	/** as in LatchInfo */
-	Flow tuple;
-	LatchState state = LatchState::closed;
-	LatchReason reason = LatchReason::none;
 	/** changes before this one that were dropped, because nobody took them */
 	uint64_t lost = 0;
 };

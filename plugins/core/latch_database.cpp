@@ -189,13 +189,20 @@ bool is_own_doing(LatchReason reason)
 	return reason == LatchReason::released;
 }
 
-LatchTuple tuple_of(const Record &record)
+LatchStatus status_of(const Record &record)
 {
-	return {record.protocol,
-			{record.local_family, record.local.value()},
-			{record.remote_family, record.remote.value()},
-			record.local_port,
-			record.remote_port};
+	LatchStatus status;
+	status.id = record.id;
+	status.owner = record.owner->id;
+	status.listener = record.listener;
+	status.tuple = {record.protocol,
+					{record.local_family, record.local.value()},
+					{record.remote_family, record.remote.value()},
+					record.local_port,
+					record.remote_port};
+	status.state = record.state;
+	status.reason = record.reason;
+	return status;
 }
 
 } // namespace
@@ -334,12 +341,7 @@ std::optional<uint32_t> LatchDatabase::Impl::find_listener(const Record &record)
 LatchInfo LatchDatabase::Impl::describe(const Record &record) const
 {
 	LatchInfo info;
-	info.id = record.id;
-	info.owner = record.owner->id;
-	info.listener = record.listener;
-	info.tuple = tuple_of(record);
-	info.state = record.state;
-	info.reason = record.reason;
+	static_cast<LatchStatus &>(info) = status_of(record);
 	info.request.confidentiality = record.confidentiality;
 	info.request.auth = record.auth;
 	info.request.disposition = record.disposition;
@@ -456,7 +458,7 @@ void LatchDatabase::Impl::note(const Record &record) const noexcept
 {
 	if (observer_)
 	{
-		observer_({record.id, record.owner->id, record.listener, tuple_of(record), record.state, record.reason, 0});
+		observer_({status_of(record), 0});
 	}
 }
 

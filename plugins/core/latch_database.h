@@ -18,13 +18,6 @@
 namespace btns
 {
 
-/**
- * A latched flow, of a protocol with ports. Of a LISTENER (3-tuple), remote is of family 0 and remote_port 0, and the
- * local address may be of family 0 for both. Of a LARVAL one local_port, and the local address, may be open (0, family
- * 0).
- */
-using LatchTuple = Flow;
-
 /** An SA that is about to be installed, or is. */
 struct LatchSa
 {
@@ -40,14 +33,8 @@ struct LatchSa
 };
 
 /** What is known of a latch (INQUIRE_LATCH). */
-struct LatchInfo
+struct LatchInfo : LatchStatus
 {
-	LatchId id = 0;
-	LatchOwner owner = 0;
-	LatchId listener = 0;
-	LatchTuple tuple;
-	LatchState state = LatchState::closed;
-	LatchReason reason = LatchReason::none;
 	LatchRequest request;
 	/** nothing until it was established */
 	std::optional<Congruence> congruence;

@@ -857,9 +857,9 @@ TEST(LatchesTest, an_administrator_closes_it)
 						  [](void *user, const btns_latches_info_t *info)
 						  {
 							  auto &list = *static_cast<std::vector<std::string> *>(user);
-							  list.push_back(std::string(info->state) + " " + info->channel->authorized_id);
+							  list.push_back(std::string(info->status.state) + " " + info->channel->authorized_id);
 							  EXPECT_EQ(info->reqid, 11U);
-							  EXPECT_EQ(info->client, owner);
+							  EXPECT_EQ(info->status.client, owner);
 						  },
 						  &shown),
 					  BTNS_STATUS_OK);
@@ -892,11 +892,11 @@ TEST(LatchesTest, who_watches_sees_what_happens)
 			for (const std::string expected : {"larval none", "established none", "closed administrator"})
 			{
 				ASSERT_TRUE(btns_latches_next_change(world.world, &change));
-				EXPECT_EQ(std::string(change.state) + " " + change.code, expected);
-				EXPECT_EQ(change.latch, made.id);
-				EXPECT_EQ(change.client, owner);
-				EXPECT_EQ(change.flow.protocol, 6);
-				EXPECT_NE(change.flow.remote_port, 0);
+				EXPECT_EQ(std::string(change.status.state) + " " + change.status.code, expected);
+				EXPECT_EQ(change.status.latch, made.id);
+				EXPECT_EQ(change.status.client, owner);
+				EXPECT_EQ(change.status.flow.protocol, 6);
+				EXPECT_NE(change.status.flow.remote_port, 0);
 				EXPECT_EQ(change.lost, 0U);
 			}
 			std::thread waits([&] { EXPECT_FALSE(btns_latches_next_change(world.world, &change)); });

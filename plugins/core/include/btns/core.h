@@ -1085,8 +1085,8 @@ bool btns_latches_wait(btns_core_t *core, btns_latches_acquire_t *out);
 /** There will be no SAs for it: a latch that still waits for them is CLOSED. */
 void btns_latches_refuse(btns_core_t *core, uint64_t latch);
 
-/** A latch, for display. Strings are valid during the callback only, or static. */
-typedef struct btns_latches_info_t
+/** Which latch it is, and how it is. Strings are static. */
+typedef struct btns_latches_status_t
 {
 	uint64_t latch;
 	/** the client of the application socket */
@@ -1095,11 +1095,17 @@ typedef struct btns_latches_info_t
 	uint64_t listener;
 	/** remote end of family 0 for a listener; the local one may be open */
 	btns_flow_t flow;
-	/** "listener", "larval", "established", "broken" */
+	/** "listener", "larval", "established", "broken"; "closed" is the last one */
 	const char *state;
 	/** why it is in that state: code and sentence */
 	const char *code;
 	const char *reason;
+} btns_latches_status_t;
+
+/** A latch, for display. Strings are valid during the callback only, or static. */
+typedef struct btns_latches_info_t
+{
+	btns_latches_status_t status;
 	/** what was asked for */
 	bool confidentiality;
 	bool authenticated;
@@ -1114,19 +1120,10 @@ typedef void (*btns_latches_cb_t)(void *user, const btns_latches_info_t *info);
 /** Enumerate latches by ascending ID, no longer than there are some: those that come meanwhile may be shown or not. */
 btns_status_t btns_latches_each(btns_core_t *core, btns_latches_cb_t cb, void *user);
 
-/** A latch has come into a state. Strings are static. */
+/** A latch has come into a state. */
 typedef struct btns_latches_change_t
 {
-	uint64_t latch;
-	/** as in btns_latches_info_t */
-	uint64_t client;
-	uint64_t listener;
-	btns_flow_t flow;
-	/** "listener", "larval", "established", "broken"; "closed" is the last one */
-	const char *state;
-	/** why: code and sentence */
-	const char *code;
-	const char *reason;
+	btns_latches_status_t status;
 	/** changes before this one that were dropped, because they were not taken in time */
 	uint64_t lost;
 } btns_latches_change_t;
