@@ -33,22 +33,6 @@ static traffic_selector_t *to_selector(const btns_flow_t *flow,
 }
 
 /**
- * TRUE if one of the selectors takes an end of a flow. Consumes the enumerator.
- */
-static bool takes(enumerator_t *enumerator, traffic_selector_t *end)
-{
-	traffic_selector_t *ts;
-	bool found = FALSE;
-
-	while (!found && enumerator->enumerate(enumerator, &ts))
-	{
-		found = end->is_contained_in(end, ts);
-	}
-	enumerator->destroy(enumerator);
-	return found;
-}
-
-/**
  * Find the trap that takes a flow.
  *
  * @param peer_cfg	set to its connection, with a reference
@@ -66,8 +50,10 @@ static uint32_t find_trap(traffic_selector_t *local, traffic_selector_t *remote,
 	enumerator = charon->traps->create_enumerator(charon->traps);
 	while (!reqid && enumerator->enumerate(enumerator, &cfg, &child_sa))
 	{
-		if (takes(child_sa->create_ts_enumerator(child_sa, TRUE), local) &&
-			takes(child_sa->create_ts_enumerator(child_sa, FALSE), remote))
+		if (btns_narrow_takes(child_sa->create_ts_enumerator(child_sa, TRUE),
+							  local) &&
+			btns_narrow_takes(child_sa->create_ts_enumerator(child_sa, FALSE),
+							  remote))
 		{
 			reqid = child_sa->get_reqid(child_sa);
 			*peer_cfg = cfg->get_ref(cfg);
@@ -199,11 +185,7 @@ bool btns_latch_sas_acquire(const btns_flow_t *flow, bool narrow)
 		{
 			child_cfg = find_child(here, there, local, remote, &peer_cfg);
 		}
-		if (!child_cfg)
-		{
-			found = FALSE;
-		}
-		else if (narrow)
+		if (child_cfg && narrow)
 		{
 			found = initiate_narrow(peer_cfg, child_cfg, local, remote);
 		}
@@ -216,7 +198,7 @@ bool btns_latch_sas_acquire(const btns_flow_t *flow, bool narrow)
 			peer_cfg->destroy(peer_cfg);
 			found = TRUE;
 		}
-		else
+		else if (child_cfg)
 		{
 			found = initiate(peer_cfg, child_cfg);
 		}

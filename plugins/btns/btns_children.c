@@ -109,31 +109,6 @@ METHOD(btns_children_t, destroy, void,
 	free(this);
 }
 
-/**
- * Addresses of one side of an IKE_SA, those in a tunnel first.
- *
- * @return				host_t*, the IKE_SA's
- */
-static linked_list_t *get_hosts(ike_sa_t *ike_sa, bool local)
-{
-	linked_list_t *hosts = linked_list_create();
-	enumerator_t *enumerator;
-	host_t *vip;
-
-	enumerator = ike_sa->create_virtual_ip_enumerator(ike_sa, local);
-	while (enumerator->enumerate(enumerator, &vip))
-	{
-		hosts->insert_last(hosts, vip);
-	}
-	enumerator->destroy(enumerator);
-	if (!hosts->get_count(hosts))
-	{
-		hosts->insert_last(hosts, local ? ike_sa->get_my_host(ike_sa)
-										: ike_sa->get_other_host(ike_sa));
-	}
-	return hosts;
-}
-
 /*
  * Described in header.
  */
@@ -142,7 +117,6 @@ bool btns_has_child(ike_sa_t *ike_sa, child_cfg_t *child)
 	peer_cfg_t *cfg = ike_sa->get_peer_cfg(ike_sa);
 	peer_cfg_create_t data = {};
 	ike_cfg_t *ike_cfg = cfg->get_ike_cfg(cfg);
-	linked_list_t *local, *remote;
 	enumerator_t *enumerator;
 	child_cfg_t *current;
 	peer_cfg_t *copy;
@@ -151,17 +125,13 @@ bool btns_has_child(ike_sa_t *ike_sa, child_cfg_t *child)
 	/* to have an empty one take them over is how to look at them with the lock */
 	copy = peer_cfg_create(cfg->get_name(cfg), ike_cfg->get_ref(ike_cfg),
 						   &data);
-	local = get_hosts(ike_sa, TRUE);
-	remote = get_hosts(ike_sa, FALSE);
 	enumerator = copy->replace_child_cfgs(copy, cfg);
 	while (!found && enumerator->enumerate(enumerator, &current, NULL))
 	{
 		found = child->equals(child, current) ||
-				btns_narrow_is(child, current, local, remote);
+				btns_narrow_is(child, current, ike_sa);
 	}
 	enumerator->destroy(enumerator);
-	local->destroy(local);
-	remote->destroy(remote);
 	copy->destroy(copy);
 	return found;
 }

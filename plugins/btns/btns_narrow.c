@@ -77,29 +77,65 @@ child_cfg_t *btns_narrow_create(child_cfg_t *cfg, linked_list_t *local,
 	return narrow;
 }
 
+/*
+ * Described in header.
+ */
+bool btns_narrow_takes(enumerator_t *enumerator, traffic_selector_t *ts)
+{
+	traffic_selector_t *current;
+	bool found = FALSE;
+
+	while (!found && enumerator->enumerate(enumerator, &current))
+	{
+		found = ts->is_contained_in(ts, current);
+	}
+	enumerator->destroy(enumerator);
+	return found;
+}
+
+/**
+ * Addresses of one side of an IKE_SA, those in a tunnel first.
+ *
+ * @return				host_t*, the IKE_SA's
+ */
+static linked_list_t *get_hosts(ike_sa_t *ike_sa, bool local)
+{
+	linked_list_t *hosts = linked_list_create();
+	enumerator_t *enumerator;
+	host_t *vip;
+
+	enumerator = ike_sa->create_virtual_ip_enumerator(ike_sa, local);
+	while (enumerator->enumerate(enumerator, &vip))
+	{
+		hosts->insert_last(hosts, vip);
+	}
+	enumerator->destroy(enumerator);
+	if (!hosts->get_count(hosts))
+	{
+		hosts->insert_last(hosts, local ? ike_sa->get_my_host(ike_sa)
+										: ike_sa->get_other_host(ike_sa));
+	}
+	return hosts;
+}
+
 /**
  * TRUE if each selector of a side is part of a configured one.
  */
 static bool is_part(linked_list_t *list, child_cfg_t *cfg, bool local,
-					linked_list_t *hosts)
+					ike_sa_t *ike_sa)
 {
-	linked_list_t *selected;
-	enumerator_t *enumerator, *inner;
-	traffic_selector_t *ts, *other;
-	bool all = TRUE, found;
+	linked_list_t *hosts, *selected;
+	enumerator_t *enumerator;
+	traffic_selector_t *ts;
+	bool all = TRUE;
 
+	hosts = get_hosts(ike_sa, local);
 	selected = btns_selected_ts(cfg, local, list, hosts);
+	hosts->destroy(hosts);
 	enumerator = list->create_enumerator(list);
 	while (all && enumerator->enumerate(enumerator, &ts))
 	{
-		found = FALSE;
-		inner = selected->create_enumerator(selected);
-		while (!found && inner->enumerate(inner, &other))
-		{
-			found = ts->is_contained_in(ts, other);
-		}
-		inner->destroy(inner);
-		all = found;
+		all = btns_narrow_takes(selected->create_enumerator(selected), ts);
 	}
 	enumerator->destroy(enumerator);
 	selected->destroy_offset(selected, offsetof(traffic_selector_t, destroy));
@@ -109,8 +145,7 @@ static bool is_part(linked_list_t *list, child_cfg_t *cfg, bool local,
 /*
  * Described in header.
  */
-bool btns_narrow_is(child_cfg_t *child, child_cfg_t *cfg, linked_list_t *local,
-					linked_list_t *remote)
+bool btns_narrow_is(child_cfg_t *child, child_cfg_t *cfg, ike_sa_t *ike_sa)
 {
 	linked_list_t *ours, *theirs;
 	child_cfg_t *narrow;
@@ -122,7 +157,8 @@ bool btns_narrow_is(child_cfg_t *child, child_cfg_t *cfg, linked_list_t *local,
 	}
 	ours = btns_configured_ts(child, TRUE);
 	theirs = btns_configured_ts(child, FALSE);
-	is = is_part(ours, cfg, TRUE, local) && is_part(theirs, cfg, FALSE, remote);
+	is = is_part(ours, cfg, TRUE, ike_sa) &&
+		 is_part(theirs, cfg, FALSE, ike_sa);
 	if (is)
 	{
 		narrow = btns_narrow_create(cfg, ours, theirs);

@@ -11,6 +11,7 @@
 #define BTNS_NARROW_H_
 
 #include <config/child_cfg.h>
+#include <sa/ike_sa.h>
 
 /**
  * Priority of the policies of BTNS CHILD_SAs in the kernel: weaker than what
@@ -36,10 +37,16 @@ child_cfg_t *btns_narrow_create(child_cfg_t *cfg, linked_list_t *local,
  *
  * @param child			child configuration
  * @param cfg			configured child
- * @param local			host_t*, what dynamic selectors stand for on our side
- * @param remote		host_t*, and on the other
+ * @param ike_sa		IKE_SA, what dynamic selectors stand for
  */
-bool btns_narrow_is(child_cfg_t *child, child_cfg_t *cfg, linked_list_t *local,
-					linked_list_t *remote);
+bool btns_narrow_is(child_cfg_t *child, child_cfg_t *cfg, ike_sa_t *ike_sa);
+
+/**
+ * TRUE if a selector is part of one of several.
+ *
+ * @param enumerator	enumerator over traffic_selector_t*, gets destroyed
+ * @param ts			selector
+ */
+bool btns_narrow_takes(enumerator_t *enumerator, traffic_selector_t *ts);
 
 #endif /** BTNS_NARROW_H_ @}*/
