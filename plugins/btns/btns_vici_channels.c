@@ -119,6 +119,7 @@ static bool parse_number(request_t *request, int field, uint32_t max,
 	char *text = request->fields[field].value;
 	uint64_t value = 0;
 
+	*number = 0;
 	if (text[0] && !btns_vici_number(text, max, &value))
 	{
 		return wrong(request, "'%s' has to be a number from 1 to %u",
