@@ -2,22 +2,12 @@
 """A stranger and somebody known behind one NAT, so both have the same address: whoever comes first, the known peer has an
 SA of its own and the stranger has none."""
 
-from pathlib import Path
-
 from harness.checks import connects, has_no_sa, is_stranger
 from harness.host import transfer
 
+import nat
 import xfrm
-
-RULES = """
-table ip nat {
-	chain post {
-		type nat hook postrouting priority 100;
-		ip daddr 192.0.2.2 masquerade
-	}
-}
-"""
-OUTSIDE = "192.0.2.9"
+from nat import OUTSIDE
 
 
 def hosts(world):
@@ -25,19 +15,7 @@ def hosts(world):
     right = world.host("right", key="ed25519", start=False)
     third = world.host("third", key="ed25519", start=False)
     # all on one wire, but whoever goes to the right host goes through the NAT
-    nat = world.wire.attach("nat", [f"{OUTSIDE}/24"], [])
-
-    def forward():
-        for name, value in (("ip_forward", 1), ("conf/all/send_redirects", 0), ("conf/eth0/send_redirects", 0)):
-            Path("/proc/sys/net/ipv4", name).write_text(str(value))
-
-    nat.call(forward)
-    rules = world.folder / "nat.nft"
-    rules.write_text(RULES)
-    made = nat.run(["nft", "-f", str(rules)])
-    assert made.returncode == 0, made.stderr
-    for host in (left, third):
-        host.namespace.ip("route", "add", "192.0.2.2/32", "via", OUTSIDE)
+    nat.attach(world, left, third)
     right.add_file("pubkey/third.pem", third.key.public_pem)
     third.add_file("pubkey/right.pem", right.key.public_pem)
     world.start(left, right, third)

@@ -1,52 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """Latches where addresses are not all there is: NAT, MOBIKE, IPv6, and connected UDP."""
 
-from pathlib import Path
-
 import pytest
 from harness.checks import connects
 from harness.latches import Application, Failed, latches, listed, nothing_is_left
 
+import nat
 import worlds
 import xfrm
+from nat import OUTSIDE
 from worlds import (CLIENT, CLIENT6, PORT, SERVER, SERVER6, Connected, Wire, client_conf, eventually, known,
                     known_third, known_third_at_server, knows, octets, one, only, pair, server_conf, take_address, told)
 
-RULES = """
-table ip nat {
-	chain post {
-		type nat hook postrouting priority 100;
-		ip daddr 192.0.2.2 masquerade
-	}
-}
-"""
-OUTSIDE = "192.0.2.9"
 INSIDE, OFFICE = "10.66.128.7", "10.66.0.1"
 TUNNEL = 2
 """BTNS_MODE_TUNNEL"""
 
 
-def nat(world, *behind):
-    """Whoever goes from these hosts to the server goes through a NAT."""
-    box = world.wire.attach("nat", [f"{OUTSIDE}/24"], [])
-
-    def forward():
-        for name, value in (("ip_forward", 1), ("conf/all/send_redirects", 0), ("conf/eth0/send_redirects", 0)):
-            Path("/proc/sys/net/ipv4", name).write_text(str(value))
-
-    box.call(forward)
-    rules = world.folder / "nat.nft"
-    rules.write_text(RULES)
-    made = box.run(["nft", "-f", str(rules)])
-    assert made.returncode == 0, made.stderr
-    for host in behind:
-        host.namespace.ip("route", "add", f"{SERVER}/32", "via", OUTSIDE)
-
-
 def test_the_client_is_behind_a_nat(world):
     """In transport mode over UDP; each end's latch has the addresses that its host sees."""
     left, right = pair(world, start=False)
-    nat(world, left)
+    nat.attach(world, left)
     world.start(left, right)
     wire = Wire(world)
     with Connected(left, right) as both:
@@ -63,7 +37,7 @@ def test_a_stranger_behind_the_same_nat(world):
     goes on."""
     left, right = pair(world, start=False)
     third = latches(world.host("third", client_conf(world, worlds.THIRD), "ed25519", start=False))
-    nat(world, left, third)
+    nat.attach(world, left, third)
     world.start(left, right, third)
     wire = Wire(world)
     with Connected(left, right) as both:
