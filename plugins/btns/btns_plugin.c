@@ -139,6 +139,11 @@ static void stop(private_btns_plugin_t *this)
 	}
 	DESTROY_IF(this->kernel);
 	DESTROY_IF(this->latches);
+	if (this->worker)
+	{
+		charon->kernel->remove_listener(charon->kernel,
+										&this->worker->listener);
+	}
 	DESTROY_IF(this->worker);
 	DESTROY_IF(this->channels);
 	DESTROY_IF(this->listener);
@@ -199,6 +204,7 @@ static bool start(private_btns_plugin_t *this)
 	this->latches = btns_latches_create(this->core);
 	charon->bus->add_listener(charon->bus, &this->latches->listener);
 	lib->credmgr->add_set(lib->credmgr, &this->creds->set);
+	charon->kernel->add_listener(charon->kernel, &this->worker->listener);
 	this->kernel = btns_kernel_create(this->worker, this->latches);
 	this->backends = btns_backends_create(this->pad);
 	btns_faults_configure();
@@ -301,6 +307,8 @@ METHOD(plugin_t, reload, bool,
 	{
 		ok = this->app->reload(this->app) && ok;
 	}
+	/* what is reserved holds when this returns, who has it goes soon */
+	this->pad->update(this->pad, TRUE);
 	this->worker->audit(this->worker);
 	return ok;
 }

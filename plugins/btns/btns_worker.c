@@ -420,6 +420,16 @@ METHOD(btns_worker_t, audit, void,
 	this->mutex->unlock(this->mutex);
 }
 
+METHOD(kernel_listener_t, roam, bool,
+	private_btns_worker_t *this, bool address)
+{
+	if (address)
+	{
+		_audit(this);
+	}
+	return TRUE;
+}
+
 METHOD(btns_worker_t, shed, void,
 	private_btns_worker_t *this)
 {
@@ -697,6 +707,9 @@ btns_worker_t *btns_worker_create(btns_core_t *core, btns_pad_t *pad)
 
 	INIT(this,
 		.public = {
+			.listener = {
+				.roam = _roam,
+			},
 			.evict = _evict,
 			.rekeyed = _rekeyed,
 			.reject = _reject,

@@ -11,12 +11,14 @@
 
 #include "btns_pad.h"
 
+#include <kernel/kernel_listener.h>
+
 typedef struct btns_worker_t btns_worker_t;
 typedef struct btns_rejection_t btns_rejection_t;
 
 /**
  * Seconds between two looks at the configuration, of which charon tells nobody
- * that it changed, and at who is idle.
+ * that it changed, and at who is idle. Of the host's addresses the kernel tells.
  */
 #define BTNS_AUDIT_INTERVAL 2
 
@@ -46,6 +48,11 @@ typedef void (*btns_rejection_cb_t)(void *user, const btns_rejection_t *info);
  * peers.
  */
 struct btns_worker_t {
+
+	/**
+	 * Hears when the host's addresses change: they are reserved.
+	 */
+	kernel_listener_t listener;
 
 	/**
 	 * Close an IKE_SA soon and report the reason. Callable in any hook. An

@@ -91,6 +91,8 @@ def addressed(host, address, interface):
         yield host
     finally:
         host.namespace.ip("addr", "del", address, "dev", interface)
+        # it belongs to somebody else again
+        host.swanctl("--reload-settings")
 
 
 @contextlib.contextmanager

@@ -77,7 +77,8 @@ def test_the_flag_goes(world):
     right.configure(world.conf("right").replace("local_addrs", "remote {\n\t\t\tgroups =\n\t\t}\n\t\tlocal_addrs"))
     right.load_all()
     right.rejected("unconfigured", timeout=12, uniqueid=peer["uniqueid"])
-    right.wait_until(lambda: not right.sas() and not right.peers(), "the SA is gone", 12)
+    has_no_sa(left, right)
+    right.wait_until(lambda: not right.peers(), "nothing is known of it any more", 12)
     rejects(right, left, "data", "not-flagged")
     has_no_sa(left, right)
 
@@ -99,7 +100,7 @@ def test_somebody_known_gets_the_strangers_address_by_configuration(world):
     right.configure(world.conf("right") + BRANCH % "10.66.128.0/24")
     right.load_all()
     right.wait_until(lambda: not right.peers(), "the stranger is evicted", 12)
-    right.wait_until(lambda: not right.sas(), "the SA is gone", 12)
+    has_no_sa(left, right)
     assert right.stats()["evicted"] >= 1
     outcome = left.initiate("data")
     assert not outcome.success and "TS_UNACCEPTABLE" in outcome.log
