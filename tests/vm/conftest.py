@@ -31,6 +31,24 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "hijack: has to fail if latches are not enforced (ci/test vm-unlatched)")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Of several machines each takes some modules, as many tests as every other, more or less."""
+    part, machines = map(int, os.environ.get("BTNS_PART", "0/1").split("/"))
+    modules = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    loads = [0] * machines
+    others = []
+    for _, tests in sorted(modules.items(), key=lambda module: (-len(module[1]), module[0])):
+        least = loads.index(min(loads))
+        loads[least] += len(tests)
+        if least != part:
+            others += tests
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield

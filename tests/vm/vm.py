@@ -6,13 +6,15 @@ The machine has the kernel of Debian's linux-image-cloud package and, read-only,
 charon, the same plugin, the same tests. What it writes goes to memory, and results to a folder of the host. It has no
 network card, and none of it runs longer than --timeout.
 
-    vm.py [--results FOLDER] [--timeout SECONDS] [PYTEST ARGUMENT...]
+    vm.py [--results FOLDER] [--timeout SECONDS] [--machines COUNT] [PYTEST ARGUMENT...]
 
 The results are results.xml (JUnit), output.log, console.log and, of tests that failed, logs. The exit status is pytest's;
-without a verdict of the guest it is 1.
+without a verdict of the guest it is 1. Of several machines each takes a part of the tests, and has its results in a folder
+of its own, 0 and so on; the status is the first one that is not 0.
 """
 
 import argparse
+import contextlib
 import fcntl
 import os
 import platform
@@ -273,6 +275,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=REPO / "build" / "test-logs" / "vm")
     parser.add_argument("--timeout", type=int, default=600, help="seconds for the tests in the guest")
+    parser.add_argument("--machines", type=int, default=1, choices=range(1, 9), metavar="COUNT", help="how many to have at once")
     options, arguments = parser.parse_known_args()
     if platform.machine() != "x86_64":
         log("this kernel is for x86_64 only")
@@ -285,43 +288,57 @@ def main():
 
     results = options.results.resolve()
     shutil.rmtree(results, ignore_errors=True)
-    results.mkdir(parents=True)
-    (results / "command").write_text(
-        f"BTNS_BUILD={shlex.quote(os.environ.get('BTNS_BUILD', str(REPO / 'build')))}\n"
-        f"seconds={options.timeout}\n"
-        f"arguments=({' '.join(map(shlex.quote, arguments))})\n"
-    )
-    begun = time.monotonic()
+    count = options.machines
+    folders = [results] if count == 1 else [results / str(number) for number in range(count)]
+    for number, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        (folder / "command").write_text(
+            f"BTNS_BUILD={shlex.quote(os.environ.get('BTNS_BUILD', str(REPO / 'build')))}\n"
+            f"BTNS_PART={number}/{count}\n"
+            f"seconds={options.timeout}\n"
+            f"arguments=({' '.join(map(shlex.quote, arguments))})\n"
+        )
     net.sweep()
     try:
-        kernel, initramfs, _ = prepare()
-        with Machine(kernel, initramfs, results) as machine:
-            guest = machine.start()
-            shown = 0
-            output = results / "output.log"
-            while True:
-                ended = guest.poll() is not None
-                if output.exists():
-                    text = output.read_bytes()
-                    sys.stdout.buffer.write(text[shown:])
-                    sys.stdout.flush()
-                    shown = len(text)
-                if ended:
-                    break
-                if time.monotonic() - begun > options.timeout + START:
-                    log("the guest takes too long")
-                    break
-                time.sleep(0.3)
+        run_machines(folders, options.timeout)
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         log(f"error: {error}")
         return 1
-    status = results / "status"
-    if not status.exists():
-        log(f"the guest left no verdict; the end of {results / 'console.log'}:")
-        console = results / "console.log"
-        print(console.read_text(errors="replace")[-3000:] if console.exists() else "nothing", file=sys.stderr)
-        return 1
-    return int(status.read_text())
+    return next((status for status in map(verdict, folders) if status), 0)
+
+
+def run_machines(folders, timeout):
+    """Have a guest for each folder, and show what they say, as it comes and in whole lines."""
+    kernel, initramfs, _ = prepare()
+    deadline = time.monotonic() + timeout + START
+    with contextlib.ExitStack() as stack:
+        guests = [stack.enter_context(Machine(kernel, initramfs, folder)).start() for folder in folders]
+        shown = [0] * len(folders)
+        running = True
+        while running:
+            running = any([guest.poll() is None for guest in guests])
+            for number, folder in enumerate(folders):
+                output = folder / "output.log"
+                text = output.read_bytes()[shown[number]:] if output.exists() else b""
+                text = text[:text.rfind(b"\n") + 1] if running else text
+                sys.stdout.buffer.write(text)
+                shown[number] += len(text)
+            sys.stdout.flush()
+            if running and time.monotonic() > deadline:
+                log("the guest takes too long")
+                break
+            time.sleep(0.3)
+
+
+def verdict(folder):
+    """The status that a guest has left in a folder; 1 if it left none."""
+    status = folder / "status"
+    if status.exists():
+        return int(status.read_text())
+    console = folder / "console.log"
+    log(f"the guest left no verdict; the end of {console}:")
+    print(console.read_text(errors="replace")[-3000:] if console.exists() else "nothing", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
