@@ -294,6 +294,7 @@ def main():
         folder.mkdir(parents=True)
         (folder / "command").write_text(
             f"BTNS_BUILD={shlex.quote(os.environ.get('BTNS_BUILD', str(REPO / 'build')))}\n"
+            f"BTNS_ROOT={shlex.quote(os.environ.get('BTNS_ROOT', ''))}\n"
             f"BTNS_PART={number}/{count}\n"
             f"seconds={options.timeout}\n"
             f"arguments=({' '.join(map(shlex.quote, arguments))})\n"
