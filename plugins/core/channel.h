@@ -83,6 +83,8 @@ struct ChannelAnswer
 	const char *reason = "";
 	/** if it is protected */
 	std::optional<Channel> channel;
+	/** by SAs of several IKE_SAs alike, of which this is one: SideTable::find_one() only */
+	bool shared = false;
 };
 
 /** Whom the application socket and vici ask. Thread-safe. */

@@ -98,6 +98,8 @@ const char *unavailable_code(Unavailable why)
 		return "pending";
 	case Unavailable::prf:
 		return "prf";
+	case Unavailable::several:
+		return "several";
 	}
 	return "unknown";
 }
@@ -132,6 +134,8 @@ const char *unavailable_text(Unavailable why)
 		return "the IKE_SA is just being authenticated";
 	case Unavailable::prf:
 		return "the pseudorandom function of the IKE_SA failed";
+	case Unavailable::several:
+		return "the peer has several IKE_SAs whose SAs take these packets alike; the end-point binding is available";
 	}
 	return "unknown";
 }

@@ -67,6 +67,8 @@ enum class Unavailable
 	pending,
 	/** the IKE_SA's PRF could not be computed */
 	prf,
+	/** several IKE_SAs of the peer have SAs for the flow, and none of them is the one that protects it */
+	several,
 };
 
 /** Code and sentence for people; static storage. */

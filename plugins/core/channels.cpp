@@ -440,7 +440,18 @@ ChannelAnswer SideTable::complete(Snapshot snapshot)
 
 ChannelAnswer SideTable::find(const Flow &flow) const
 {
+	return find(flow, false);
+}
+
+ChannelAnswer SideTable::find_one(const Flow &flow) const
+{
+	return find(flow, true);
+}
+
+ChannelAnswer SideTable::find(const Flow &flow, bool one) const
+{
 	std::optional<Snapshot> found;
+	bool several = false;
 	{
 		const Lock lock(mutex_);
 
@@ -449,7 +460,6 @@ ChannelAnswer SideTable::find(const Flow &flow) const
 		uint64_t root = 0;
 		const Record *record = nullptr;
 		const Holding *child = nullptr;
-		bool several = false;
 		/* those that may */
 		std::vector<Candidate> maybe;
 		size_t seen = 0;
@@ -526,14 +536,20 @@ ChannelAnswer SideTable::find(const Flow &flow) const
 		{
 			return answer(BTNS_UNPROTECTED, "no-sa", "no CHILD_SA has traffic selectors for these packets");
 		}
-		if (several)
+		if (several && !one)
 		{
 			return answer(BTNS_AMBIGUOUS, "several-peers",
 						  "several IKE_SAs have CHILD_SAs that take these packets with the same priority");
 		}
 		found = snapshot(child->sa(), *record, child);
 	}
-	return complete(std::move(*found));
+	ChannelAnswer protected_by = complete(std::move(*found));
+	if (several)
+	{
+		protected_by.shared = true;
+		protected_by.channel->unique = {std::nullopt, Unavailable::several};
+	}
+	return protected_by;
 }
 
 ChannelAnswer SideTable::of_sa(uint32_t sa) const

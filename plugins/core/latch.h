@@ -92,7 +92,7 @@ struct LatchRequest
 	btns_mode_t mode = BTNS_MODE_NONE;
 	/** the peer must have this key */
 	std::optional<Fingerprint> peer_key;
-	/** milliseconds that SAs may take to come up */
+	/** milliseconds that SAs may take to come up; with 0 none are asked for */
 	uint32_t timeout = 10000;
 };
 

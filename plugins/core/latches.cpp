@@ -30,6 +30,9 @@ constexpr milliseconds nap(1000);
 /** The longest tick of the clock that the kernel's times are of. */
 constexpr milliseconds kernel_tick(20);
 
+/** How long a latch has at least until it has to be established: with SAs that are there it takes a while, too. */
+constexpr milliseconds shortest(1000);
+
 constexpr const char *not_available_text = "there are no latches";
 
 NetworkNamespace this_network()
@@ -124,6 +127,20 @@ bool is_congruent(const LatchSas::Entry &sa, const Congruence &latched)
 		of_sa.suite.clear();
 	}
 	return of_sa == latched;
+}
+
+/** Does a policy that demands one SA's protection take another's as well? */
+bool is_alike(const LatchDemand &a, const LatchDemand &b)
+{
+	return a.reqid == b.reqid && a.mode == b.mode &&
+		   (a.mode == BTNS_MODE_TRANSPORT || (a.outer_local == b.outer_local && a.outer_remote == b.outer_remote));
+}
+
+/** Does anything tell a peer from others? Whoever has not authenticated (RFC 7619) looks like all who have not, and a
+ * latch to one would hold nobody off. */
+bool is_somebody(const Channel &channel)
+{
+	return channel.peer_method != BTNS_METHOD_NULL || channel.peer_fingerprint;
 }
 
 /** What is latched of an SA. */
@@ -492,7 +509,7 @@ LatchAnswer Latches::latch_connection(LatchOwner owner, int socket, const Latcha
 			remove(made.id);
 		});
 	Entry &entry = *entry_of(made.id);
-	const auto until = Clock::now() + milliseconds(request.timeout);
+	const auto until = Clock::now() + std::max(shortest, milliseconds(request.timeout));
 	deadlines_.insert({until, made.id});
 	entry.until = until;
 	if (waits)
@@ -621,7 +638,7 @@ LatchAnswer Latches::advance(Lock &lock, LatchId id, int socket)
 	{
 		stop_packets(*entry);
 	}
-	if (choice.outcome == LatchOutcome::unprotected && can_acquire_)
+	if (choice.outcome == LatchOutcome::unprotected && can_acquire_ && entry->request.timeout != 0)
 	{
 		acquire(id, *entry, flow);
 		choice.outcome = LatchOutcome::made;
@@ -788,7 +805,7 @@ Latches::Choice Latches::choose(const Entry &entry, const Flow &flow)
 	{
 		return {LatchOutcome::not_available, not_available_text, nullptr, std::nullopt};
 	}
-	Choice choice = judge(entry.request, flow, table_->find(flow));
+	Choice choice = judge(entry.request, flow, table_->find_one(flow));
 	if (choice.outcome == LatchOutcome::made && is_from_others(entry, flow, *choice.sa))
 	{
 		choice.outcome = LatchOutcome::conflict;
@@ -811,6 +828,20 @@ bool Latches::is_from_others(const Entry &entry, const Flow &flow, const LatchSa
 																			  former.sa.covers(flow) &&
 																			  !is_congruent(former.sa, congruence);
 																   });
+}
+
+/**
+ * Several IKE_SAs have SAs that take a flow alike, as after both ends have set up SAs at the same time (RFC 5660 4). It
+ * does not matter which of them protects a packet if all that cover it are congruent, and a policy that demands one of
+ * them takes every other, too.
+ */
+bool Latches::are_one(const LatchSas::Entry &sa, const Flow &flow, const LatchRequest &request) const
+{
+	const Congruence congruence = latched(sa, request);
+	bool one = true;
+	sas_.for_each_covering(flow, [&](const LatchSas::Entry &other)
+						   { return one = is_congruent(other, congruence) && is_alike(other.demand, sa.demand); });
+	return one;
 }
 
 void Latches::remember(const LatchSas::Entry &sa) noexcept
@@ -842,10 +873,23 @@ Latches::Choice Latches::judge(const LatchRequest &request, const Flow &flow, Ch
 		return choice;
 	}
 	const Channel &channel = *found.channel;
+	if (!is_somebody(channel))
+	{
+		choice.outcome = LatchOutcome::not_wanted;
+		choice.text = "nothing tells the peer from others: it has not authenticated";
+		return choice;
+	}
 	LatchSas::Entry *sa = sas_.find(channel.child);
 	if (sa == nullptr || !sa->congruence)
 	{
 		choice.text = "it is not known what its SAs are in the kernel";
+		choice.outcome = found.shared ? LatchOutcome::conflict : choice.outcome;
+		return choice;
+	}
+	if (found.shared && !are_one(*sa, flow, request))
+	{
+		choice.outcome = LatchOutcome::conflict;
+		choice.text = "several IKE_SAs have SAs that take the connection's packets alike, and differ in more than that";
 		return choice;
 	}
 	if (request.narrow && !is_narrow(*sa, flow))
@@ -1094,7 +1138,7 @@ LatchSas::Entry Latches::describe(uint32_t sa, const btns_child_t &child, const 
 					to_address(kernel.remote).value_or(Address{})};
 	entry.local.assign(child.local, child.local + child.local_count);
 	entry.remote.assign(child.remote, child.remote + child.remote_count);
-	if (const auto channel = table_->channel_of(sa, child))
+	if (const auto channel = table_->channel_of(sa, child); channel && is_somebody(*channel))
 	{
 		entry.congruence = congruence_of(*channel, true);
 		entry.peer_key = channel->peer_fingerprint;
@@ -1134,6 +1178,18 @@ bool Latches::takes_latched(uint32_t sa, const btns_child_t &child) noexcept
 	}
 }
 
+/**
+ * Does the socket of a latch demand the reqid of an SA that is not congruent to it? A latch whose peer is dead
+ * conflicts with nothing any more, but its policy is there until the socket is closed. All that have a reqid are
+ * congruent.
+ */
+bool Latches::demands_for_another(const LatchSas::Entry &sa) const
+{
+	const auto next = reqids_.lower_bound({sa.demand.reqid, 0});
+	const Entry *entry = next != reqids_.end() && next->first == sa.demand.reqid ? entry_of(next->second) : nullptr;
+	return entry != nullptr && entry->chosen && !is_congruent(sa, *entry->chosen);
+}
+
 btns_reason_t Latches::install(uint32_t sa, const btns_child_t &child, const btns_latches_sa_t &kernel)
 {
 	const LatchSas::Entry &entry = sas_.put(describe(sa, child, kernel));
@@ -1144,7 +1200,7 @@ btns_reason_t Latches::install(uint32_t sa, const btns_child_t &child, const btn
 		return BTNS_REASON_NONE;
 	}
 	const LatchSa facts = entry.facts();
-	if (child.btns && database_.has_conflict(facts))
+	if (child.btns && (database_.has_conflict(facts) || demands_for_another(entry)))
 	{
 		return BTNS_REASON_LATCHED;
 	}

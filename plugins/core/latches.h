@@ -247,6 +247,7 @@ private:
 	LatchAnswer take_local_end(LatchId id, Entry &entry, const LatchableSocket &look);
 	Choice choose(const Entry &entry, const Flow &flow);
 	[[nodiscard]] bool is_from_others(const Entry &entry, const Flow &flow, const LatchSas::Entry &sa) const;
+	[[nodiscard]] bool are_one(const LatchSas::Entry &sa, const Flow &flow, const LatchRequest &request) const;
 	void remember(const LatchSas::Entry &sa) noexcept;
 	Choice judge(const LatchRequest &request, const Flow &flow, ChannelAnswer found);
 	void establish(LatchId id, Entry &entry, Choice &choice, bool heard);
@@ -263,6 +264,7 @@ private:
 	void told() noexcept { alerts_.fetch_add(1, std::memory_order_acq_rel); }
 	[[nodiscard]] LatchSas::Entry describe(uint32_t sa, const btns_child_t &child,
 										   const btns_latches_sa_t &kernel) const;
+	[[nodiscard]] bool demands_for_another(const LatchSas::Entry &sa) const;
 	btns_reason_t install(uint32_t sa, const btns_child_t &child, const btns_latches_sa_t &kernel);
 
 	void wait_stopped() noexcept;

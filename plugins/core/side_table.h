@@ -209,6 +209,12 @@ public:
 	std::optional<PeerEvent> take_event();
 
 	[[nodiscard]] ChannelAnswer find(const Flow &flow) const override;
+	/**
+	 * As find(), but if CHILD_SAs of several IKE_SAs take the packets alike, one of them: whether all have the same
+	 * peer and the same quality is up to the caller. ChannelAnswer::shared is set, and there is no unique binding,
+	 * since it is not known whose SA will protect a packet.
+	 */
+	[[nodiscard]] ChannelAnswer find_one(const Flow &flow) const;
 	/** The channel of an IKE_SA, without a CHILD_SA; or of the CHILD_SA with a unique ID. */
 	[[nodiscard]] ChannelAnswer of_sa(uint32_t sa) const;
 	[[nodiscard]] ChannelAnswer of_child(uint32_t child) const;
@@ -375,6 +381,7 @@ private:
 	void show(uint32_t sa, const Record &record, btns_peer_info_t &out) const;
 	void changed() { generation_.fetch_add(1, std::memory_order_acq_rel); }
 	std::shared_ptr<const KeyInfo> local_key(Bytes spki);
+	[[nodiscard]] ChannelAnswer find(const Flow &flow, bool one) const;
 	static Snapshot snapshot(uint32_t sa, const Record &record, const Holding *child);
 	static ChannelAnswer complete(Snapshot snapshot);
 	void queue_event(bool came, uint32_t sa, const Record &record);

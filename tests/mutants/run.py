@@ -61,7 +61,8 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class Tests:
-    """A set of tests: "unit FILTER", "scenarios FOLDER", "scenarios FOLDER::TEST", "vm FOLDER"."""
+    """A set of tests: "unit FILTER", "scenarios FOLDER", "scenarios FOLDER::TEST", "vm FOLDER",
+    "vm FOLDER::TEST"."""
 
     kind: str
     which: str
@@ -367,7 +368,9 @@ class Copy:
         else:
             with self.vm:
                 # a folder of its own: it is emptied first
-                command = ["tests/vm/vm.py", "--results", str(self.folder / "vm"), "--timeout", str(seconds - 120), tests.which]
+                folder, _, test = tests.which.partition("::")
+                command = ["tests/vm/vm.py", "--results", str(self.folder / "vm"), "--timeout", str(seconds - 120), folder,
+                           *(["-k", test] if test else [])]
                 results = self.folder / "vm" / "results.xml"
                 status = self.processes.run(command, log, seconds, cwd=self.source, env=environment)
         passed, failed = failed_cases(results)

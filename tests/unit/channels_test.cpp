@@ -64,6 +64,13 @@ protected:
 			{protocol, *btns::to_address(addr(local)), *btns::to_address(addr(remote)), local_port, remote_port});
 	}
 
+	btns::ChannelAnswer find_one(const std::string &remote)
+	{
+		btns_core_t *core = world;
+		return core->core.table.find_one(
+			{tcp, *btns::to_address(addr(here)), *btns::to_address(addr(remote)), 1000, 7});
+	}
+
 	btns::ChannelAnswer of_sa(uint32_t sa)
 	{
 		btns_core_t *core = world;
@@ -238,7 +245,15 @@ TEST_F(Channels, of_two_peers_with_equal_policies_are_ambiguous)
 	child(3, 3, {ts("10.5.0.1")});
 	EXPECT_EQ(find("10.5.0.1").channel->sa, 3U) << "a better one ends it";
 	EXPECT_EQ(find("10.5.0.2").protection, BTNS_AMBIGUOUS);
+	EXPECT_FALSE(find_one("10.5.0.1").shared);
+	const auto one = find_one("10.5.0.2");
+	ASSERT_TRUE(one.channel);
+	EXPECT_TRUE(one.shared);
+	EXPECT_EQ(one.channel->unique.why, Unavailable::several);
+	EXPECT_FALSE(one.channel->unique.value);
+	EXPECT_TRUE(one.channel->endpoints.value);
 	btns_sa_drop(world, 1);
+	EXPECT_TRUE(find_one("10.5.0.2").channel->unique.value);
 	EXPECT_EQ(find("10.5.0.2").channel->sa, 2U);
 }
 
@@ -633,7 +648,7 @@ TEST_F(Channels, say_why_the_unique_binding_is_missing)
 
 TEST_F(Channels, have_a_sentence_for_everything_that_is_missing)
 {
-	for (int why = 0; why <= static_cast<int>(Unavailable::prf); why++)
+	for (int why = 0; why <= static_cast<int>(Unavailable::several); why++)
 	{
 		EXPECT_STRNE(btns::unavailable_code(static_cast<Unavailable>(why)), "unknown") << why;
 		EXPECT_STRNE(btns::unavailable_text(static_cast<Unavailable>(why)), "unknown") << why;

@@ -72,6 +72,7 @@ struct Peer
 	bool stranger;
 	std::string id;
 	Octets key = new_spki();
+	btns_method_t method = BTNS_METHOD_PUBLIC_KEY;
 };
 
 /** One CHILD_SA. */
@@ -136,7 +137,7 @@ public:
 		root.connection = peer.stranger ? "strangers" : "office";
 		root.authorized_id = peer.stranger ? nullptr : peer.id.c_str();
 		root.local.method = BTNS_METHOD_PUBLIC_KEY;
-		root.peer.method = BTNS_METHOD_PUBLIC_KEY;
+		root.peer.method = peer.method;
 		root.local.rounds = root.peer.rounds = 1;
 		root.local.key = {own_.data(), own_.size()};
 		if (!peer.stranger)
@@ -329,6 +330,29 @@ TEST(LatchesTest, what_is_not_protected_is_as_it_was)
 			EXPECT_EQ(latch(world, Descriptor(socket(AF_INET, SOCK_STREAM, 0)), {}, Endpoint{{6, 1}, 1, false}).outcome,
 					  LatchOutcome::bad_socket);
 			EXPECT_EQ(latch(world, Descriptor(socket(AF_INET, SOCK_STREAM, 0))).outcome, LatchOutcome::bad_socket);
+		});
+}
+
+TEST(LatchesTest, who_does_not_wait_for_sas_gets_none)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			LatchRequest request;
+			request.timeout = 0;
+			const Pair pair = connection();
+			EXPECT_EQ(latch(world, pair.mine, request).outcome, LatchOutcome::unprotected);
+			EXPECT_TRUE(passes(pair)) << "it is as it was";
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			request.narrow = true;
+			EXPECT_EQ(latch(world, pair.mine, request).outcome, LatchOutcome::unprotected) << "there is a wide SA only";
+			EXPECT_TRUE(passes(pair)) << "it is as it was";
+			EXPECT_EQ(world.latches->counts().latches, 0U);
+			request.narrow = false;
+			const LatchAnswer made = latch(world, pair.mine, request);
+			EXPECT_EQ(made.state, LatchState::established) << made.text;
 		});
 }
 
@@ -573,6 +597,102 @@ TEST(LatchesTest, a_stranger_that_comes_again_is_who_it_was)
 			EXPECT_EQ(world.authorize(again, tunnel), BTNS_REASON_NONE) << "it is not known yet";
 			EXPECT_EQ(world.before_install(again, tunnel), BTNS_REASON_LATCHED);
 			EXPECT_EQ(world.state_of(made.id), LatchState::established);
+		});
+}
+
+TEST_P(LatchesTest, sas_that_both_ends_have_set_up_at_once_are_as_good_as_one_s)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(peer());
+			Peer again = peer();
+			again.sa = 9;
+			world.up(again);
+			ASSERT_EQ(world.install(peer(), {1, 11}), BTNS_REASON_NONE);
+			ASSERT_EQ(world.install(again, {2, 11}), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			const LatchAnswer made = latch(world, pair.mine);
+			ASSERT_EQ(made.state, LatchState::established) << made.text;
+			ASSERT_TRUE(made.channel);
+			EXPECT_TRUE(made.channel->endpoints.value);
+			EXPECT_EQ(made.channel->unique.why, btns::Unavailable::several);
+			// whichever goes, the other one is there
+			world.remove(peer(), {1, 11});
+			btns_sa_drop(world.world, peer().sa);
+			EXPECT_EQ(world.state_of(made.id), LatchState::established);
+			EXPECT_EQ(world.latches->inquire(owner, made.id).channel->unique.why, btns::Unavailable::several)
+				<< "what is latched is frozen";
+			EXPECT_FALSE(world.alert());
+		});
+}
+
+TEST_P(LatchesTest, of_several_sas_that_are_not_congruent_none_is_taken)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(peer());
+			const Sa first{1, 11};
+			ASSERT_EQ(world.install(peer(), first), BTNS_REASON_NONE);
+			Peer again = peer();
+			again.sa = 9;
+			Sa second{2, 11};
+			const Pair pair = connection();
+			const auto refused = [&](const char *what)
+			{
+				ASSERT_EQ(world.install(again, second), BTNS_REASON_NONE) << what;
+				EXPECT_EQ(latch(world, pair.mine).outcome, LatchOutcome::conflict) << what;
+				EXPECT_EQ(latch(world, pair.mine, waiting()).state, LatchState::broken) << what;
+				world.remove(again, second);
+				const auto restored = world.alert();
+				ASSERT_TRUE(restored) << what;
+				EXPECT_EQ(restored->state, LatchState::broken) << what;
+				EXPECT_EQ(world.alert()->state, LatchState::established) << what;
+				const LatchAnswer found = world.latches->find(owner, pair.mine.get());
+				EXPECT_EQ(world.latches->release(owner, found.id, pair.mine.get()).outcome, LatchOutcome::made);
+			};
+			world.up(again);
+			second.reqid = 12;
+			refused("the kernel does not take one SA for the other");
+			second = {2, 11, BTNS_MODE_TUNNEL};
+			refused("another mode");
+			second = {2, 11};
+			second.confidentiality = false;
+			refused("another protection");
+			second = {2, 11};
+			if (!peer().stranger)
+			{
+				again = bob;
+				world.up(bob);
+				refused("another peer");
+			}
+		});
+}
+
+TEST(LatchesTest, nobody_is_latched_to_who_has_not_authenticated)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			const Peer anybody{5, false, "", {}, BTNS_METHOD_NULL};
+			world.up(anybody);
+			const Sa sa{1, 11};
+			ASSERT_EQ(world.install(anybody, sa), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			EXPECT_EQ(latch(world, pair.mine).outcome, LatchOutcome::not_wanted);
+			EXPECT_TRUE(passes(pair)) << "it is as it was";
+			world.remove(anybody, sa);
+			// and who has not is congruent to nobody, itself included
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, sa), BTNS_REASON_NONE);
+			const LatchAnswer made = latch(world, pair.mine);
+			ASSERT_EQ(made.state, LatchState::established) << made.text;
+			EXPECT_EQ(world.before_install(anybody, {2, 11}), BTNS_REASON_NONE);
+			EXPECT_EQ(world.state_of(made.id), LatchState::broken);
 		});
 }
 
@@ -1150,6 +1270,12 @@ TEST(LatchesTest, a_dead_peer_breaks_its_latches_for_good)
 			EXPECT_TRUE(eventually([&] { return try_send(pair.mine.get()) == ECONNABORTED; }));
 			EXPECT_TRUE(eventually([&] { return try_send(second.mine.get()) == EPERM; }));
 			world.remove(alice, sa);
+			// sockets that were not closed demand the reqid: it may be nobody else's
+			EXPECT_TRUE(btns_latches_has_reqid(world.world, 11));
+			world.up(stranger);
+			EXPECT_EQ(world.before_install(stranger, {3, 11}), BTNS_REASON_LATCHED);
+			EXPECT_EQ(world.before_install(stranger, {3, 12}), BTNS_REASON_NONE);
+			world.remove(stranger, {3, 12});
 			ASSERT_EQ(world.install(alice, {2, 11}), BTNS_REASON_NONE);
 			EXPECT_EQ(world.state_of(kept.id), LatchState::broken);
 		});
@@ -1239,6 +1365,223 @@ TEST(LatchesTest, whichever_allocation_fails_packets_are_stopped)
 			});
 	}
 	EXPECT_TRUE(done);
+}
+
+/** A latched connection, and what becomes of it when calls of core.h fail. */
+class Held
+{
+public:
+	Held()
+	{
+		world.up(alice);
+		world.up(stranger);
+		EXPECT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+		made = latch(world, pair.mine);
+		EXPECT_EQ(made.state, LatchState::established) << made.text;
+	}
+	~Held() { btns_fault(nullptr, 0); }
+	Held(const Held &) = delete;
+	Held &operator=(const Held &) = delete;
+	Held(Held &&) = delete;
+	Held &operator=(Held &&) = delete;
+
+	btns_core_t *core() { return world.world; }
+
+	/** Nothing passes, and if the latch is there no stranger gets the connection; else it was reset. */
+	void holds(const std::string &after)
+	{
+		EXPECT_TRUE(passes_nothing(pair)) << after;
+		if (world.latches->inquire(owner, made.id).outcome != LatchOutcome::made)
+		{
+			EXPECT_TRUE(eventually([&] { return try_send(pair.mine.get()) != 0; })) << after;
+			return;
+		}
+		EXPECT_EQ(world.state_of(made.id), LatchState::established) << after;
+		EXPECT_EQ(world.before_install(stranger, {9, 19}), BTNS_REASON_LATCHED) << after;
+		EXPECT_EQ(world.before_install(stranger, {9, 11}), BTNS_REASON_LATCHED) << after;
+	}
+
+	LatchWorld world;
+	Pair pair = connection();
+	LatchAnswer made;
+};
+
+TEST(LatchFaults, without_memory_there_is_no_latching_and_then_there_is)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			World world;
+			std::array<char, BTNS_LINE_LEN> error{};
+			const btns_latches_options_t options{};
+			btns_fault("btns_latches_start", 1);
+			EXPECT_EQ(btns_latches_start(world, &options, error.data()), BTNS_STATUS_NOMEM);
+			EXPECT_STREQ(error.data(), "out of memory");
+			btns_core_t *core = world;
+			EXPECT_FALSE(core->core.latches());
+			EXPECT_EQ(btns_latches_start(world, &options, error.data()), BTNS_STATUS_OK);
+			EXPECT_STREQ(error.data(), "");
+			EXPECT_TRUE(core->core.latches());
+		});
+}
+
+TEST(LatchFaults, an_sa_that_cannot_be_compared_is_refused_to_a_stranger_and_else_resets_all)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			Held held;
+			held.world.up(bob);
+			Sa elsewhere{2, 12};
+			elsewhere.remote = ts("203.0.113.6");
+			btns_fault("btns_latches_before_install", 1);
+			EXPECT_EQ(held.world.before_install(stranger, elsewhere), BTNS_REASON_OUT_OF_MEMORY);
+			EXPECT_EQ(held.world.last_status, BTNS_STATUS_NOMEM);
+			held.holds("a stranger's SA");
+			EXPECT_EQ(held.world.before_install(stranger, elsewhere), BTNS_REASON_NONE);
+			btns_fault("btns_latches_before_install", 1);
+			held.world.before_install(bob, elsewhere);
+			EXPECT_EQ(held.world.last_status, BTNS_STATUS_NOMEM);
+			EXPECT_EQ(try_send(held.pair.mine.get()), ECONNABORTED) << "it may be there, and nobody knows";
+			EXPECT_EQ(latch(held.world, connection().mine).outcome, LatchOutcome::not_available);
+		});
+}
+
+TEST(LatchFaults, an_sa_that_nobody_hears_has_gone_is_still_in_the_way)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			Held held;
+			btns_fault("btns_latches_gone", 1);
+			held.world.remove(alice, {1, 11});
+			EXPECT_EQ(held.world.latches->counts().sas, 1U);
+			held.holds("an SA has gone");
+			held.world.up(bob);
+			ASSERT_EQ(held.world.install(bob, {2, 12}), BTNS_REASON_NONE);
+			EXPECT_EQ(latch(held.world, connection().mine).outcome, LatchOutcome::conflict);
+			btns_latches_gone(held.core(), 1);
+			EXPECT_EQ(latch(held.world, connection().mine).outcome, LatchOutcome::made);
+		});
+}
+
+TEST(LatchFaults, what_was_not_done_changes_nothing_and_can_be_done_again)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			Held held;
+			btns_core_t *core = held.core();
+			const LatchId id = held.made.id;
+			const btns_addr_t address = btns::test::addr("192.0.2.77");
+			btns_fault("btns_latches_moved", 1);
+			btns_latches_moved(core, 1, &address, &address);
+			held.holds("an SA has moved");
+
+			btns_fault("btns_latches_has_reqid", 1);
+			EXPECT_TRUE(btns_latches_has_reqid(core, 99)) << "it had better be kept";
+			EXPECT_FALSE(btns_latches_has_reqid(core, 99));
+			EXPECT_TRUE(btns_latches_has_reqid(core, 11));
+
+			size_t seen = 0;
+			const auto count = [](void *user, const btns_latches_info_t *) { (*static_cast<size_t *>(user))++; };
+			btns_fault("btns_latches_each", 1);
+			EXPECT_EQ(btns_latches_each(core, count, &seen), BTNS_STATUS_NOMEM);
+			EXPECT_EQ(seen, 0U);
+			EXPECT_EQ(btns_latches_each(core, count, &seen), BTNS_STATUS_OK);
+			EXPECT_EQ(seen, 1U);
+
+			btns_latches_change_t change;
+			btns_fault("btns_latches_watch", 1);
+			EXPECT_EQ(btns_latches_watch(core), BTNS_STATUS_NOMEM);
+			EXPECT_FALSE(btns_latches_next_change(core, &change)) << "nobody watches, so it does not wait";
+			EXPECT_EQ(btns_latches_watch(core), BTNS_STATUS_OK);
+
+			btns_fault("btns_latches_close", 1);
+			EXPECT_EQ(btns_latches_close(core, id), BTNS_STATUS_NOMEM);
+			held.holds("it was not closed");
+
+			btns_fault("btns_latches_peer_dead", 1);
+			btns_latches_peer_dead(core, alice.sa);
+			held.holds("its peer is dead");
+			btns_latches_peer_dead(core, alice.sa);
+			EXPECT_EQ(held.world.state_of(id), LatchState::broken);
+			EXPECT_TRUE(passes_nothing(held.pair));
+			EXPECT_EQ(btns_latches_close(core, id), BTNS_STATUS_OK);
+
+			btns_fault("btns_latches_next_change", 1);
+			EXPECT_FALSE(btns_latches_next_change(core, &change));
+			for (const std::string expected : {"broken", "closed"})
+			{
+				ASSERT_TRUE(btns_latches_next_change(core, &change)) << "none is lost";
+				EXPECT_EQ(change.status.state, expected);
+			}
+		});
+}
+
+TEST(LatchFaults, flows_that_want_sas_wait_on)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			const Pair pair = connection();
+			const LatchAnswer made = latch(world, pair.mine);
+			ASSERT_EQ(made.state, LatchState::larval);
+			btns_latches_acquire_t acquire{1, {}, true};
+			btns_fault("btns_latches_wait", 1);
+			EXPECT_FALSE(btns_latches_wait(world.world, &acquire));
+			EXPECT_EQ(acquire.latch, 0U);
+			EXPECT_TRUE(btns_latches_wait(world.world, &acquire));
+			EXPECT_EQ(acquire.latch, made.id);
+			btns_fault("btns_latches_refuse", 1);
+			btns_latches_refuse(world.world, made.id);
+			EXPECT_EQ(world.state_of(made.id), LatchState::larval);
+			EXPECT_TRUE(passes_nothing(pair));
+			btns_latches_refuse(world.world, made.id);
+			EXPECT_EQ(world.latches->inquire(owner, made.id).outcome, LatchOutcome::no_such);
+			btns_fault(nullptr, 0);
+		});
+}
+
+TEST(LatchFaults, whichever_allocation_fails_nothing_passes)
+{
+	using Call = void (*)(Held &);
+	const std::vector<std::pair<const char *, Call>> calls{
+		{"gone", [](Held &held) { btns_latches_gone(held.core(), 1); }},
+		{"moved",
+		 [](Held &held)
+		 {
+			 const btns_addr_t address = btns::test::addr("192.0.2.77");
+			 btns_latches_moved(held.core(), 1, &address, &address);
+		 }},
+		{"has_reqid", [](Held &held) { EXPECT_TRUE(btns_latches_has_reqid(held.core(), 11)); }},
+		{"refuse", [](Held &held) { btns_latches_refuse(held.core(), held.made.id); }},
+		{"each",
+		 [](Held &held)
+		 {
+			 btns_latches_each(
+				 held.core(), [](void *, const btns_latches_info_t *) {}, nullptr);
+		 }},
+		{"watch", [](Held &held) { btns_latches_watch(held.core()); }},
+		{"close", [](Held &held) { btns_latches_close(held.core(), held.made.id); }},
+	};
+	for (const auto &[name, call] : calls)
+	{
+		for (size_t working = 0; working < 8; working++)
+		{
+			RUN_IN_OWN_NETWORK(
+				[&, name = name, call = call]
+				{
+					Held held;
+					{
+						const btns::test::FailingNew failing(working);
+						call(held);
+					}
+					held.holds(std::string(name) + " with " + std::to_string(working));
+				});
+		}
+	}
 }
 
 TEST(LatchesTest, without_latching_nothing_is_different)
