@@ -65,14 +65,14 @@ struct private_btns_kernel_t {
 	status_t (*del_sa)(kernel_interface_t *this, kernel_ipsec_sa_id_t *id,
 					   kernel_ipsec_del_sa_t *data);
 
-#ifdef BTNS_KERNEL_REFS_REQIDS
-	status_t (*release_reqid)(kernel_interface_t *this, uint32_t reqid);
-#else
 	status_t (*alloc_reqid)(kernel_interface_t *this,
 							linked_list_t *local_ts, linked_list_t *remote_ts,
 							mark_t mark_in, mark_t mark_out, uint32_t if_id_in,
 							uint32_t if_id_out, sec_label_t *label,
 							uint32_t *reqid);
+#ifdef BTNS_KERNEL_REFS_REQIDS
+	status_t (*release_reqid)(kernel_interface_t *this, uint32_t reqid);
+#else
 	status_t (*release_reqid)(kernel_interface_t *this, uint32_t reqid,
 							  mark_t mark_in, mark_t mark_out,
 							  uint32_t if_id_in, uint32_t if_id_out,
@@ -334,7 +334,24 @@ static void give_back_kept(bool all)
 	done->destroy(done);
 }
 
-#ifndef BTNS_KERNEL_REFS_REQIDS
+#ifdef BTNS_KERNEL_REFS_REQIDS
+
+/**
+ * Stands in front of kernel_interface_t.alloc_reqid, so that what was kept is
+ * given back before selectors are compared with it.
+ */
+static status_t alloc_reqid(kernel_interface_t *kernel,
+							linked_list_t *local_ts, linked_list_t *remote_ts,
+							mark_t mark_in, mark_t mark_out, uint32_t if_id_in,
+							uint32_t if_id_out, sec_label_t *label,
+							uint32_t *reqid)
+{
+	give_back_kept(FALSE);
+	return instance->alloc_reqid(kernel, local_ts, remote_ts, mark_in, mark_out,
+								 if_id_in, if_id_out, label, reqid);
+}
+
+#else
 
 /**
  * Say who it is that gets or gives back a reqid in this thread.
@@ -540,9 +557,7 @@ static bool is_ours()
 {
 	return charon->kernel->add_sa == add_sa &&
 		   charon->kernel->update_sa == update_sa &&
-#ifndef BTNS_KERNEL_REFS_REQIDS
 		   charon->kernel->alloc_reqid == alloc_reqid &&
-#endif
 		   charon->kernel->release_reqid == release_reqid &&
 		   charon->kernel->del_sa == del_sa;
 }
@@ -559,12 +574,12 @@ METHOD(btns_kernel_t, destroy, void,
 		charon->kernel->add_sa = this->add_sa;
 		charon->kernel->update_sa = this->update_sa;
 		charon->kernel->del_sa = this->del_sa;
+		charon->kernel->alloc_reqid = this->alloc_reqid;
 		charon->kernel->release_reqid = this->release_reqid;
 		give_back_kept(TRUE);
 		this->kept->destroy(this->kept);
 		this->kept_mutex->destroy(this->kept_mutex);
 #ifndef BTNS_KERNEL_REFS_REQIDS
-		charon->kernel->alloc_reqid = this->alloc_reqid;
 		btns_reqids_destroy(this->reqids);
 		this->mutex->destroy(this->mutex);
 #endif
@@ -590,6 +605,7 @@ btns_kernel_t *btns_kernel_create(btns_worker_t *worker,
 		.add_sa = charon->kernel->add_sa,
 		.update_sa = charon->kernel->update_sa,
 		.del_sa = charon->kernel->del_sa,
+		.alloc_reqid = charon->kernel->alloc_reqid,
 		.release_reqid = charon->kernel->release_reqid,
 		.spis = btns_spis_create(),
 		.latches = latches,
@@ -603,9 +619,8 @@ btns_kernel_t *btns_kernel_create(btns_worker_t *worker,
 	/* without the table no stranger gets a CHILD_SA */
 	this->reqids = btns_reqids_create();
 	this->mutex = mutex_create(MUTEX_TYPE_DEFAULT);
-	this->alloc_reqid = charon->kernel->alloc_reqid;
-	charon->kernel->alloc_reqid = alloc_reqid;
 #endif
+	charon->kernel->alloc_reqid = alloc_reqid;
 	charon->kernel->release_reqid = release_reqid;
 	charon->kernel->add_sa = add_sa;
 	charon->kernel->update_sa = update_sa;
