@@ -24,6 +24,8 @@ namespace
 constexpr int connect_pause = 10;
 /** Events that wait for being taken; of births, of which there can be any number, the oldest go. */
 constexpr size_t queue_max = 4096;
+/** How long an event is waited for that has to come: daemons send it within 50 ms. */
+constexpr std::chrono::milliseconds event_patience(1000);
 /** Numbers that are tried for a latch: one may be that of a latch of which nobody knows any more. */
 constexpr int number_tries = 4;
 
@@ -240,6 +242,41 @@ void Connection::latch_release(uint32_t number, int fd)
 	const std::lock_guard lock(call_mutex_);
 	ask(wire::Type::latch_release, number, fd);
 	forget_events([number](const Event &event) { return event.latch == number; });
+}
+
+std::optional<btns_latch_reason_t> Connection::why_closed(uint32_t latch)
+{
+	const std::lock_guard lock(call_mutex_);
+	const auto until = Clock::now() + event_patience;
+	while (true)
+	{
+		{
+			const std::lock_guard queue_lock(queue_mutex_);
+			const auto found =
+				std::ranges::find_if(queue_, [latch](const Event &event)
+									 { return event.latch == latch && event.type == BTNS_EVENT_LATCH_CLOSED; });
+			if (found != queue_.end())
+			{
+				return found->reason;
+			}
+		}
+		const std::optional<Answer> answer = socket_ ? read() : throw Error{BTNS_EDAEMON};
+		if (answer && answer->type != wire::Type::event)
+		{
+			// nobody has asked
+			fail();
+		}
+		if (answer)
+		{
+			keep(*answer);
+			continue;
+		}
+		pollfd waiting{socket_.get(), POLLIN, 0};
+		if (poll(&waiting, 1, milliseconds_until(until)) <= 0 && Clock::now() >= until)
+		{
+			return std::nullopt;
+		}
+	}
 }
 
 void Connection::hear(uint32_t latch)

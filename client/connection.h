@@ -93,6 +93,9 @@ public:
 	/** Ask for a latch, and hear of it. Sets its number. @param wants	attributes */
 	LatchFacts latch(int fd, std::span<const uint8_t> wants, uint32_t &number);
 	LatchFacts latch_connected(uint32_t number, int fd);
+	/** Why the daemon has closed a latch that is heard of and that it does not know any more; nothing if it does not
+	 * say so in time. The event stays. */
+	std::optional<btns_latch_reason_t> why_closed(uint32_t latch);
 	/** With its number; it is heard of. */
 	LatchFacts latch_find(int fd);
 	LatchFacts latch_inquire(uint32_t number);

@@ -202,7 +202,7 @@ private:
 	template <typename Done>
 	void wait(Done done, Clock::time_point until);
 	void check() const;
-	void ask() { latched_.facts = connection_.latch_connected(latched_.number, fd_); }
+	void ask();
 	void undo() noexcept;
 
 	Connection &connection_;
@@ -228,6 +228,25 @@ void Attempt::check() const
 		throw Error{BTNS_ESOCKET};
 	}
 	throw Error{info.reason == BTNS_LATCH_REASON_NOT_ESTABLISHED ? BTNS_ETIMEOUT : BTNS_ECONFLICT};
+}
+
+/** How it is now. Throws what became of it if the daemon has closed it meanwhile. */
+void Attempt::ask()
+{
+	try
+	{
+		latched_.facts = connection_.latch_connected(latched_.number, fd_);
+	}
+	catch (const Error &error)
+	{
+		if (error.code != BTNS_EUNAVAILABLE ||
+			connection_.why_closed(latched_.number) != BTNS_LATCH_REASON_NOT_ESTABLISHED)
+		{
+			throw;
+		}
+		// before its time it is because there will be none
+		throw Error{Clock::now() < until_ ? BTNS_EUNPROTECTED : BTNS_ETIMEOUT};
+	}
 }
 
 template <typename Done>

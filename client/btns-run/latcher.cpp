@@ -516,19 +516,24 @@ bool Latcher::latch_accepted(int fd)
 	{
 		return true;
 	}
+	btns_latch_options_t wants = options_.latch;
+	if (options_.report)
+	{
+		// a latch that waits in vain for SAs would end with its connection
+		wants.timeout = 0;
+	}
 	const int error = error_of(
 		[&]
 		{
 			ask(
 				[&](Connection &daemon)
 				{
-					// a latch that waits in vain for SAs would end with its connection
 					if (options_.report && daemon.find(fd).info.protection != BTNS_PROTECTED)
 					{
 						throw Error{BTNS_EUNPROTECTED};
 					}
 					const Latched latched = btns::client::latch_accepted(
-						daemon, fd, options_.latch, options_.report ? OnFailure::clear : OnFailure::keep, loud_calls());
+						daemon, fd, wants, options_.report ? OnFailure::clear : OnFailure::keep, loud_calls());
 					daemon.hear_no_more(latched.number);
 				});
 		});

@@ -76,7 +76,7 @@ typedef enum btns_error_t
 	BTNS_EUNPROTECTED,
 	/** several peers' SAs could take the connection's packets, see btns_channel_reason() */
 	BTNS_EAMBIGUOUS,
-	/** there is no such binding, or key, for this channel, see btns_binding_reason() */
+	/** there is no such binding, or key, for this channel, see btns_binding_reason(); or no such latch any more */
 	BTNS_EUNAVAILABLE,
 	/** the buffer is too short; the length that is needed was set */
 	BTNS_ESPACE,

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <future>
 #include <latch>
+#include <tuple>
 
 #include "answer.h"
 #include "app_wire.h"
@@ -232,10 +233,26 @@ TEST_F(AppLatch, says_why_one_does_not_come_to_be_established)
 		EXPECT_EQ(error, expected);
 		EXPECT_TRUE(latches->all().empty());
 	}
-	latches->on_connected([&] { latches->change(latches->only().id, LatchState::closed, LatchReason::shutdown); });
-	int error = BTNS_OK;
-	EXPECT_FALSE(latch_connect(client, tcp_socket().get(), listener, nullptr, &error));
-	EXPECT_EQ(error, BTNS_EUNAVAILABLE);
+	// the daemon was first: the peer has refused, the time was up, or somebody has closed it
+	latches->begin_larval();
+	for (const auto &[reason, timeout, expected] : {
+			 std::tuple(LatchReason::not_established, 10000U, BTNS_EUNPROTECTED),
+			 std::tuple(LatchReason::not_established, 0U, BTNS_ETIMEOUT),
+			 std::tuple(LatchReason::shutdown, 10000U, BTNS_EUNAVAILABLE),
+			 std::tuple(LatchReason::administrator, 10000U, BTNS_EUNAVAILABLE),
+		 })
+	{
+		btns_latch_options_t options = BTNS_LATCH_OPTIONS_INIT;
+		options.timeout = timeout;
+		int error = BTNS_OK;
+		latches->on_connected([&, reason = reason]
+							  { latches->change(latches->only().id, LatchState::closed, reason); });
+		const auto pair = tcp_pair();
+		EXPECT_FALSE(latch_accepted(client, pair.mine.get(), &options, &error));
+		EXPECT_EQ(error, expected);
+		btns_event_t event = BTNS_EVENT_INIT;
+		EXPECT_EQ(btns_next_event(client.get(), &event), BTNS_EUNAVAILABLE) << "it was never this application's";
+	}
 }
 
 TEST_F(AppLatch, one_that_breaks_while_it_connects_leaves_no_connection)

@@ -774,6 +774,7 @@ TEST_F(BtnsRun, reports_what_it_accepts_without)
 		EXPECT_EQ(send(peer.get(), "hello", 5, 0), 5);
 		EXPECT_EQ(process.line(), "hello");
 		EXPECT_EQ(latches->made(), is_protected ? 1U : 0U);
+		EXPECT_TRUE(!is_protected || latches->only().request.timeout == 0) << "a latch in vain would reset it";
 		process.say("\n");
 		EXPECT_EQ(process.wait(), 0);
 		EXPECT_EQ(process.err.find(" has no latch: no SA protects the connection\n") == std::string::npos, is_protected)

@@ -89,7 +89,7 @@ LatchAnswer FakeLatches::latch(LatchOwner owner, int socket, const std::optional
 			return refuse(LatchOutcome::exists);
 		}
 	}
-	latch.state = latch.was_connected ? LatchState::established
+	latch.state = latch.was_connected ? (begin_larval_ ? LatchState::larval : LatchState::established)
 				  : destination		  ? LatchState::larval
 									  : LatchState::listener;
 	made_++;

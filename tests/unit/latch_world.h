@@ -57,6 +57,8 @@ public:
 	void decide(std::function<LatchOutcome(const std::optional<Endpoint> &)> how);
 	/** SAs are there after connected() was asked so often. */
 	void ready_after(unsigned asks) { ready_after_ = asks; }
+	/** Connections that are there are latched by connected() only. */
+	void begin_larval() { begin_larval_ = true; }
 	/** A latch gets into a state, and its owner hears of it. */
 	void change(LatchId id, LatchState state, LatchReason reason);
 	/** Without that the owner hears. */
@@ -90,6 +92,7 @@ private:
 	std::function<void(LatchOwner)> on_owner_gone_;
 	std::function<void()> on_connected_;
 	std::atomic<unsigned> ready_after_ = 0;
+	std::atomic<bool> begin_larval_ = false;
 	std::atomic<uint64_t> alerts_ = 0;
 	std::atomic<unsigned> made_ = 0;
 	std::atomic<unsigned> released_ = 0;
