@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """Latches where addresses are not all there is: NAT, MOBIKE, IPv6, and connected UDP."""
 
+import time
+
 import pytest
 from harness.checks import connects
 from harness.latches import Application, Failed, latches, listed, nothing_is_left
@@ -115,8 +117,9 @@ def test_ipv6(world):
         ours = one(left, "established")
         assert (ours["local"], ours["remote"], ours["mode"]) == (CLIENT6, SERVER6, "transport")
         assert ours["peer-fingerprint"] == right.key.fingerprint
+        begin = time.monotonic()
         left.swanctl("--terminate", "--ike", "strangers")
-        both.flows()
+        both.flows_again(right, begin)
         wire.nothing_in_clear()
 
 

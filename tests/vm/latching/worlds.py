@@ -294,6 +294,12 @@ class Connected:
             assert time.monotonic() < deadline, f"{before} became {self.received()} only, within {timeout} s"
             time.sleep(0.1)
 
+    def flows_again(self, host, since):
+        """SAs have gone, at a time of time.monotonic(), and are set up anew at a host; then both go on. TCP tries again
+        after twice as long each time, so that may take as long as there were none."""
+        host.wait_until(lambda: xfrm.children(host), "new SAs are there", 90)
+        self.flows(40 + 2 * (time.monotonic() - since))
+
     def fails(self, application, name, timeout=20):
         """A stream of an application fails: its connection was reset."""
         deadline = time.monotonic() + timeout
