@@ -35,7 +35,8 @@ class Application:
         self.host = host
         self.process = host.namespace.popen([sys.executable, str(program), str(LIBRARY), str(socket_of(host))], text=True,
                                             bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self._answer(20)
+        # a virtual machine that has to share its processors takes long to start a program
+        self._answer(90)
 
     def __enter__(self):
         return self
