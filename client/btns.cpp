@@ -91,7 +91,7 @@ static_assert(sentences.size() == BTNS_EINPROGRESS + 1);
 
 constexpr std::array reasons{
 	"no reason was given",
-	"an SA of somebody else, or of another quality, covers the connection",
+	"an SA of somebody else, or of another quality, covers the connection, or a policy takes it past its SAs",
 	"the peer is dead",
 	"the conflicting SAs have gone",
 	"it was released, or its owner has gone",

@@ -306,7 +306,7 @@ typedef enum btns_event_type_t
 typedef enum btns_latch_reason_t
 {
 	BTNS_LATCH_REASON_NONE = 0,
-	/** an SA of somebody else, or of another quality, covers the connection */
+	/** an SA of somebody else, or of another quality, covers the connection; or a policy takes it past its SAs */
 	BTNS_LATCH_REASON_CONFLICT,
 	/** dead peer detection */
 	BTNS_LATCH_REASON_PEER_DEAD,

@@ -96,6 +96,9 @@ static bool start(private_btns_latch_plugin_t *this)
 							"%s.plugins.btns-latch.max_latches_per_client",
 							4096, lib->ns)),
 		.acquire = TRUE,
+		.policy_breaks = lib->settings->get_bool(lib->settings,
+							"%s.plugins.btns-latch.policy_breaks", FALSE,
+							lib->ns),
 	};
 
 	latching = lib->get(lib, BTNS_LATCHING);

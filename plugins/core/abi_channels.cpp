@@ -7,6 +7,7 @@
 #include <string>
 
 #include "abi.h"
+#include "latches.h"
 
 using btns::guard;
 
@@ -300,6 +301,10 @@ btns_status_t btns_shunts(btns_core_t *core, const btns_shunt_t *shunts, size_t 
 										shunt.pass});
 					 }
 					 core->core.table.shunts(std::move(all));
+					 if (const auto latches = core->core.latches())
+					 {
+						 latches->policies_changed();
+					 }
 					 return BTNS_STATUS_OK;
 				 });
 }

@@ -94,26 +94,26 @@ btns_status_t btns_latches_start(btns_core_t *core, const btns_latches_options_t
 		return BTNS_STATUS_INVALID;
 	}
 	copy_line("out of memory", error);
-	return guard(__func__,
-				 [&]
-				 {
-					 btns::LatchLimits limits;
-					 limits.database.latches = options->latches != 0 ? options->latches : limits.database.latches;
-					 limits.database.per_owner =
-						 options->per_client != 0 ? options->per_client : limits.database.per_owner;
-					 try
-					 {
-						 core->core.set_latches(std::make_shared<Latches>(core->core.table, options->acquire, limits,
-																		  core->core.latch_changes));
-					 }
-					 catch (const std::system_error &failure)
-					 {
-						 copy_line(failure.what(), error);
-						 return BTNS_STATUS_REFUSED;
-					 }
-					 *error = '\0';
-					 return BTNS_STATUS_OK;
-				 });
+	return guard(
+		__func__,
+		[&]
+		{
+			btns::LatchLimits limits;
+			limits.database.latches = options->latches != 0 ? options->latches : limits.database.latches;
+			limits.database.per_owner = options->per_client != 0 ? options->per_client : limits.database.per_owner;
+			try
+			{
+				core->core.set_latches(std::make_shared<Latches>(core->core.table, options->acquire, limits,
+																 core->core.latch_changes, options->policy_breaks));
+			}
+			catch (const std::system_error &failure)
+			{
+				copy_line(failure.what(), error);
+				return BTNS_STATUS_REFUSED;
+			}
+			*error = '\0';
+			return BTNS_STATUS_OK;
+		});
 }
 
 void btns_latches_stop(btns_core_t *core)

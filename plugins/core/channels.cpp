@@ -247,8 +247,15 @@ void SideTable::shunts(std::vector<Shunt> shunts)
 	if (shunts != shunts_)
 	{
 		shunts_.swap(shunts);
+		shunts_generation_++;
 		changed();
 	}
+}
+
+uint64_t SideTable::shunts_generation() const
+{
+	const Lock lock(mutex_);
+	return shunts_generation_;
 }
 
 void SideTable::queue_event(bool came, uint32_t sa, const Record &record)

@@ -55,7 +55,7 @@ const char *to_text(LatchReason reason)
 	switch (reason)
 	{
 	case LatchReason::conflict:
-		return "an SA of another peer, or of another quality, covers the connection";
+		return "an SA of another peer, or of another quality, covers the connection, or a policy takes it past its SAs";
 	case LatchReason::peer_dead:
 		return "the peer is dead or has restarted";
 	case LatchReason::cleared:

@@ -37,7 +37,8 @@ enum class LatchState : uint8_t
 enum class LatchReason : uint8_t
 {
 	none,
-	/** an SA of somebody else, or of another quality, covers the connection */
+	/** an SA of somebody else, or of another quality, covers the connection; or a policy that has it bypass IPsec, or
+	 * discards it */
 	conflict,
 	/** dead peer detection */
 	peer_dead,

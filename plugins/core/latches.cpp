@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -154,6 +155,15 @@ Congruence latched(const LatchSas::Entry &sa, const LatchRequest &request)
 	return congruence;
 }
 
+/** One end of a flow, as a traffic selector. */
+btns_ts_t selector_of(const Address &address, uint8_t protocol, uint16_t port)
+{
+	btns_ts_t ts = to_selector(host_range(address));
+	ts.protocol = protocol;
+	ts.from_port = ts.to_port = port;
+	return ts;
+}
+
 /** What is frozen of a channel, as far as it can change during an SA's life. */
 bool is_same(const Channel &a, const Channel &b)
 {
@@ -173,9 +183,9 @@ bool is_known(const btns_child_t &child)
 } // namespace
 
 Latches::Latches(const SideTable &table, bool can_acquire, const LatchLimits &limits,
-				 std::shared_ptr<LatchChanges> changes)
-	: limits_(limits), own_(this_network()), can_acquire_(can_acquire), table_(&table), database_(limits.database),
-	  wake_(make_wake())
+				 std::shared_ptr<LatchChanges> changes, bool policy_breaks)
+	: limits_(limits), own_(this_network()), can_acquire_(can_acquire), policy_breaks_(policy_breaks), table_(&table),
+	  database_(limits.database), wake_(make_wake())
 {
 	if (changes)
 	{
@@ -1447,6 +1457,76 @@ void Latches::peer_dead(uint32_t sa) noexcept
 	catch (const std::exception &)
 	{
 		// nobody else gets the packets
+	}
+}
+
+/** To the database a policy that goes before a latch's SAs is an SA of nobody's for this flow alone. */
+void Latches::look_at_policies(LatchId id, Entry &entry)
+{
+	const auto info = database_.inquire(id);
+	if (!info || !info->congruence)
+	{
+		return;
+	}
+	const std::string_view code = table_->find_one(entry.tuple).code;
+	const bool is_taken = code == "bypass" || code == "discard";
+	if (is_taken && entry.broken_by == 0)
+	{
+		const btns_ts_t local = selector_of(entry.tuple.local, entry.tuple.protocol, entry.tuple.local_port);
+		const btns_ts_t remote = selector_of(entry.tuple.remote, entry.tuple.protocol, entry.tuple.remote_port);
+		LatchSa policy;
+		policy.child = last_policy_ - 1;
+		policy.local = {&local, 1};
+		policy.remote = {&remote, 1};
+		const auto broken = database_.sa_coming(policy);
+		entry.broken_by = --last_policy_;
+		stop_packets(broken);
+		told();
+	}
+	else if (!is_taken && entry.broken_by != 0)
+	{
+		const auto established = database_.sa_gone(entry.broken_by);
+		entry.broken_by = 0;
+		told();
+		for (const LatchId next : established)
+		{
+			resume(next);
+		}
+	}
+}
+
+void Latches::policies_changed() noexcept
+{
+	try
+	{
+		const Lock lock(mutex_);
+		if (!policy_breaks_ || table_ == nullptr)
+		{
+			return;
+		}
+		const uint64_t now = table_->shunts_generation();
+		if (now == shunts_)
+		{
+			return;
+		}
+		std::vector<LatchId> ids;
+		ids.reserve(entries_.size());
+		for (const auto &[id, entry] : entries_)
+		{
+			ids.push_back(id);
+		}
+		for (const LatchId id : ids)
+		{
+			if (Entry *entry = entry_of(id); entry != nullptr && !entry->listener)
+			{
+				look_at_policies(id, *entry);
+			}
+		}
+		shunts_ = now;
+	}
+	catch (const std::exception &)
+	{
+		// what is latched goes on being protected
 	}
 }
 

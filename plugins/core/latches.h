@@ -76,10 +76,11 @@ public:
 	 *
 	 * @param can_acquire	somebody calls wait_acquire(); else what no SA protects is refused at once
 	 * @param changes		is told of all states that latches come into, unless it is NULL
+	 * @param policy_breaks	policies_changed() does something
 	 * Throws std::system_error if this kernel cannot do what is needed, or the process may not.
 	 */
 	explicit Latches(const SideTable &table, bool can_acquire, const LatchLimits &limits = {},
-					 std::shared_ptr<LatchChanges> changes = nullptr);
+					 std::shared_ptr<LatchChanges> changes = nullptr, bool policy_breaks = false);
 	/** Stops. */
 	~Latches() override;
 	Latches(const Latches &) = delete;
@@ -115,6 +116,11 @@ public:
 	void peer_dead(uint32_t sa) noexcept;
 	/** It cannot be told any more which SAs there are: all latches are CLOSED, and their connections reset. */
 	void fail() noexcept;
+	/**
+	 * The side table knows the host's shunts. ESTABLISHED latches whose packets one would have bypass IPsec, or
+	 * discards, are BROKEN as long as it is there. On failure that comes the next time; until then they are protected.
+	 */
+	void policies_changed() noexcept;
 	/** Has a latch this reqid? As long as one has, no other SAs should get it, and congruent ones should. */
 	[[nodiscard]] bool has_reqid(uint32_t reqid) const noexcept;
 
@@ -210,6 +216,8 @@ private:
 		std::optional<Clock::time_point> heard_since;
 		/** SAs were asked for, for this flow */
 		std::optional<Flow> wanted;
+		/** what stands for the policy that has broken it, among the SAs that have; 0 for none */
+		uint32_t broken_by = 0;
 	};
 
 	/** What the SAs are for a flow. */
@@ -264,6 +272,7 @@ private:
 	void told() noexcept { alerts_.fetch_add(1, std::memory_order_acq_rel); }
 	[[nodiscard]] LatchSas::Entry describe(uint32_t sa, const btns_child_t &child,
 										   const btns_latches_sa_t &kernel) const;
+	void look_at_policies(LatchId id, Entry &entry);
 	[[nodiscard]] bool demands_for_another(const LatchSas::Entry &sa) const;
 	btns_reason_t install(uint32_t sa, const btns_child_t &child, const btns_latches_sa_t &kernel);
 
@@ -279,6 +288,7 @@ private:
 	const LatchLimits limits_;
 	const NetworkNamespace own_;
 	const bool can_acquire_;
+	const bool policy_breaks_;
 	const std::shared_ptr<LatchPending> pending_ = std::make_shared<LatchPending>();
 
 	mutable std::mutex mutex_;
@@ -296,6 +306,10 @@ private:
 	/** those that were established */
 	std::set<std::pair<uint32_t, LatchId>> reqids_;
 	LatchId last_ = 0;
+	/** of the shunts that were looked at */
+	uint64_t shunts_ = 0;
+	/** the last Entry::broken_by: charon's numbers of CHILD_SAs come from the other end */
+	uint32_t last_policy_ = 0;
 	/** some of these reqids may be no SA's */
 	bool orphans_ = false;
 	/** those that have a copy of the socket */

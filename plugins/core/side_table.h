@@ -202,6 +202,8 @@ public:
 	/** What authorize_child() has allowed is in the kernel: it takes packets before child_up() tells of it. */
 	void installed(uint32_t sa, const btns_child_t &child);
 	void shunts(std::vector<Shunt> shunts);
+	/** Changes whenever these do. */
+	[[nodiscard]] uint64_t shunts_generation() const;
 
 	/** An authenticated IKE_SA is up: its peer has come. It has gone with drop(). */
 	void peer_up(uint32_t sa);
@@ -402,6 +404,7 @@ private:
 	/** our own, of which there are few */
 	std::vector<LocalKey> local_keys_;
 	std::vector<Shunt> shunts_;
+	uint64_t shunts_generation_ = 0;
 	SentRequests sent_;
 	std::deque<QueuedEvent> events_;
 	std::atomic<uint64_t> generation_ = 1;

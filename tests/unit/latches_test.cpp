@@ -112,10 +112,11 @@ btns_child_t to_child(const Peer &peer, const Sa &sa, const btns_addr_t &host)
 class LatchWorld
 {
 public:
-	explicit LatchWorld(bool acquire = true)
+	explicit LatchWorld(bool acquire = true, bool policy_breaks = false)
 	{
 		btns_latches_options_t options{};
 		options.acquire = acquire;
+		options.policy_breaks = policy_breaks;
 		std::array<char, BTNS_LINE_LEN> error{};
 		EXPECT_EQ(btns_latches_start(world, &options, error.data()), BTNS_STATUS_OK) << error.data();
 		latches = state().core.latches();
@@ -757,6 +758,69 @@ TEST_P(LatchesTest, who_waits_is_blocked_until_the_conflict_is_cleared)
 			EXPECT_EQ(world.latches->counts().kept, 0U);
 			EXPECT_TRUE(passes(pair));
 		});
+}
+
+TEST_P(LatchesTest, a_policy_that_goes_before_the_sas_breaks_it_only_if_that_is_wanted)
+{
+	for (const bool breaks : {false, true})
+	{
+		RUN_IN_OWN_NETWORK(
+			[breaks]
+			{
+				LatchWorld world(true, breaks);
+				world.up(peer());
+				ASSERT_EQ(world.install(peer(), {1, 11}), BTNS_REASON_NONE);
+				const Pair pair = connection();
+				const Pair second = datagrams();
+				const LatchAnswer reset = latch(world, pair.mine);
+				const LatchAnswer waits = latch(world, second.mine, waiting());
+				ASSERT_EQ(reset.state, LatchState::established);
+				ASSERT_EQ(waits.state, LatchState::established);
+				const btns_ts_t ours = ts(here);
+				const btns_ts_t theirs = ts(there);
+				const btns_ts_t others = ts("203.0.113.6");
+				const btns_shunt_t elsewhere{&ours, 1, &others, 1, 1, true};
+				ASSERT_EQ(btns_shunts(world.world, &elsewhere, 1), BTNS_STATUS_OK);
+				// one that the SAs go before takes nothing
+				const btns_shunt_t after{&ours, 1, &theirs, 1, UINT32_MAX - 1, true};
+				ASSERT_EQ(btns_shunts(world.world, &after, 1), BTNS_STATUS_OK);
+				EXPECT_FALSE(world.alert());
+
+				for (const bool pass : {true, false})
+				{
+					const btns_shunt_t shunt{&ours, 1, &theirs, 1, 1, pass};
+					ASSERT_EQ(btns_shunts(world.world, &shunt, 1), BTNS_STATUS_OK);
+					EXPECT_EQ(world.state_of(waits.id), breaks ? LatchState::broken : LatchState::established);
+					EXPECT_EQ(world.state_of(reset.id), breaks ? LatchState::broken : LatchState::established);
+					if (!breaks)
+					{
+						EXPECT_TRUE(passes_nothing(pair)) << "what bypasses others does not bypass it";
+						EXPECT_FALSE(world.alert());
+						continue;
+					}
+					EXPECT_EQ(world.alert()->reason, LatchReason::conflict);
+					EXPECT_TRUE(eventually([&] { return try_send(second.mine.get()) == EPERM; }));
+					if (pass)
+					{
+						EXPECT_EQ(world.alert()->reason, LatchReason::conflict) << "the other one";
+						EXPECT_TRUE(eventually([&] { return try_send(pair.mine.get()) == ECONNABORTED; }));
+					}
+					// the next one says the same, and nothing happens anew
+					ASSERT_EQ(btns_shunts(world.world, &shunt, 1), BTNS_STATUS_OK);
+					ASSERT_EQ(btns_shunts(world.world, nullptr, 0), BTNS_STATUS_OK);
+					EXPECT_EQ(world.state_of(waits.id), LatchState::established);
+					EXPECT_TRUE(eventually([&] { return try_send(second.mine.get()) == EAGAIN; }));
+					EXPECT_EQ(world.state_of(reset.id), LatchState::broken) << "it was reset";
+					auto told = world.alert();
+					while (told && told->latch != waits.id)
+					{
+						told = world.alert();
+					}
+					ASSERT_TRUE(told);
+					EXPECT_EQ(told->state, LatchState::established);
+				}
+			});
+	}
 }
 
 TEST(LatchesTest, who_waits_may_be_born_broken)

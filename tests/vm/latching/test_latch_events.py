@@ -8,8 +8,8 @@ from harness.latches import nothing_is_left, socket_policies
 from harness.load import descriptors
 
 import xfrm
-from worlds import (CLIENT, SERVER, Connected, Wire, cannot_send, client_conf, known_pair, one, pair, restart, with_child,
-                    with_connections)
+from worlds import (CLIENT, SERVER, Connected, Wire, cannot_send, client_conf, known_pair, one, pair, restart, told,
+                    with_child, with_connections)
 
 HARD = "\t\t\t\trekey_time = 0s\n\t\t\t\tlife_time = 6s"
 """An SA that is not rekeyed and ends"""
@@ -144,6 +144,21 @@ def test_a_bypass_is_loaded(world, latched):
             assert one(left, "established") and one(right, "established")
         else:
             assert wire.packets("clear"), "the bypass bypasses nothing"
+
+
+def test_a_bypass_breaks_latches_if_that_is_wanted(world):
+    """With policy_breaks a connection ends that is to go in clear from now on: its owner hears why, it is reset, and
+    not one packet of it is in clear."""
+    left, right = known_pair(world)
+    right.more_conf = "charon {\n\tplugins {\n\t\tbtns-latch {\n\t\t\tpolicy_breaks = yes\n\t\t}\n\t}\n}\n"
+    world.start(left, right)
+    wire = Wire(world)
+    with Connected(left, right) as both:
+        both.stream()
+        load_bypass(right, SERVER, CLIENT)
+        told(both.server, "broken", "conflict", 20)
+        both.fails(both.server, "s")
+        wire.nothing_in_clear()
 
 
 def test_a_bypass_is_loaded_for_a_stranger(world):

@@ -1017,6 +1017,9 @@ typedef struct btns_latches_options_t
 	/** btns_latches_wait() is called, so that SAs can be asked for; else there are latches over SAs that are there only
 	 */
 	bool acquire;
+	/** a policy that has the packets of a latched connection bypass IPsec, or discards them, breaks the latch until it
+	 * goes (RFC 5660 2.3, "REQUIRED to implement"); else they go on being protected, which is its OPTIONAL behaviour */
+	bool policy_breaks;
 } btns_latches_options_t;
 
 /**
