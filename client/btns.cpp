@@ -172,8 +172,17 @@ void give(std::span<const uint8_t> prefix, std::span<const uint8_t> octets, uint
 	std::copy(octets.begin(), octets.end(), std::copy(prefix.begin(), prefix.end(), out));
 }
 
+/** The number of a type that an application has given: it may be none of the enumerators, and is not read as one. */
+unsigned number_of(const btns_binding_type_t &type)
+{
+	unsigned number = 0;
+	static_assert(sizeof(number) == sizeof(type));
+	std::memcpy(&number, &type, sizeof(number));
+	return number;
+}
+
 /** The binding of a type, NULL if there is no such type. */
-const Binding *find_binding(const Facts &facts, btns_binding_type_t type)
+const Binding *find_binding(const Facts &facts, unsigned type)
 {
 	switch (type)
 	{
@@ -298,7 +307,7 @@ const char *btns_channel_reason(const btns_channel_t *channel)
 
 const char *btns_binding_name(btns_binding_type_t type)
 {
-	switch (type)
+	switch (number_of(type))
 	{
 	case BTNS_ENDPOINTS:
 		return "ipsec-ikev2-endpoints-sha256";
@@ -318,7 +327,7 @@ int btns_binding_types(const btns_channel_t *channel, btns_binding_type_t *types
 	*count = 0;
 	for (const btns_binding_type_t type : {BTNS_ENDPOINTS, BTNS_UNIQUE})
 	{
-		if (find_binding(channel->facts, type)->value)
+		if (find_binding(channel->facts, number_of(type))->value)
 		{
 			if (*count < size)
 			{
@@ -340,7 +349,7 @@ int btns_binding(const btns_channel_t *channel, btns_binding_type_t type, btns_b
 			const size_t size = std::exchange(*len, 0);
 			require(channel != nullptr && (out != nullptr || size == 0) &&
 					(form == BTNS_BARE || form == BTNS_PREFIXED));
-			const Binding *binding = find_binding(channel->facts, type);
+			const Binding *binding = find_binding(channel->facts, number_of(type));
 			require(binding != nullptr);
 			require_protected(channel->facts);
 			if (!binding->value)
@@ -364,7 +373,7 @@ const char *btns_binding_reason(const btns_channel_t *channel, btns_binding_type
 		return "";
 	}
 	const Facts &facts = channel->facts;
-	const Binding *binding = find_binding(facts, type);
+	const Binding *binding = find_binding(facts, number_of(type));
 	if (binding == nullptr)
 	{
 		return "there is no such type of binding";
