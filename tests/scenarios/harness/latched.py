@@ -115,7 +115,7 @@ class Application:
             made.bind((local, local_port))
         made.settimeout(None)
         if not latched:
-            made.settimeout(5)
+            made.settimeout(30)
             made.connect((address, port))
             self.sockets[name] = made
             return {}
