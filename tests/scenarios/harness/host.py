@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import threading
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 
 from . import paths, roots, sanitizers
+from .node import Node
 from .vici import Connection, Events
 
 PLUGINS = (
@@ -92,7 +92,7 @@ def _plugin_folder(session, root, plugins):
     return folder
 
 
-class Host:
+class Host(Node):
     """One host with its charon.
 
     @param root		the root that its charon is run from
@@ -101,13 +101,13 @@ class Host:
     @param btns		charon.plugins.btns.*, as a dict
     """
 
+    DAEMON = "charon"
+    LOG = "charon.log"
+    KEPT = ("stderr.log", "strongswan.conf", "swanctl/swanctl.conf")
+
     def __init__(self, name, namespace, session, folder, addresses, inner, plugin, options, btns, load=(), root=roots.DEFAULT):
-        self.name = name
-        self.namespace = namespace
+        super().__init__(name, namespace, folder, addresses, inner)
         self.session = session
-        self.folder = folder
-        self.addresses = [address.split("/")[0] for address in addresses]
-        self.inner = [address.split("/")[0] for address in inner]
         self.root = root
         self.plugin = plugin
         self.options = dict(options or {})
@@ -121,19 +121,13 @@ class Host:
         """More of strongswan.conf: what it sets wins."""
         self.wrapper = []
         """A program that runs charon, with its arguments: valgrind, say."""
-        self.log_path = folder / "charon.log"
         self.socket_path = folder / "vici"
         self.swanctl_dir = folder / "swanctl"
-        self.process = None
         self.events = None
         for sub in ("private", "pubkey", "x509", "x509ca", "x509crl", "conf.d"):
             (self.swanctl_dir / sub).mkdir(parents=True, exist_ok=True)
 
     # what the host has
-
-    @property
-    def address(self):
-        return self.addresses[0]
 
     def add_file(self, name, text):
         """Put a file under its swanctl folder: "private/me.pem"."""
@@ -229,46 +223,28 @@ class Host:
     def start(self):
         return self.launch().ready()
 
-    def alive(self):
-        return self.process is not None and self.process.poll() is None
-
-    def terminate(self):
-        """Ask charon to end; reap() waits for it."""
+    def _hang_up(self):
         for closing in (self.events, getattr(self, "vici", None)):
             if closing:
                 closing.close()
         self.events = self.vici = None
-        if self.alive():
-            self.process.send_signal(signal.SIGTERM)
 
-    def reap(self, timeout=8):
-        """Exit status of charon, negative for a signal; it is killed at the deadline."""
-        if not self.process:
-            return 0
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-        finally:
-            self.process = None
+    def terminate(self):
+        """Ask charon to end; reap() waits for it."""
+        self._hang_up()
+        super().terminate()
 
-    def log(self):
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+    def crash(self):
+        self._hang_up()
+        super().crash()
 
-    def stderr(self):
-        path = self.folder / "stderr.log"
-        return path.read_text(errors="replace") if path.exists() else ""
+    def state(self):
+        return "\n".join(self.swanctl(what, check=False, timeout=5).stdout for what in ("--list-sas", "--list-conns"))
 
-    def wait_log(self, pattern, timeout=10, start=0):
-        """Wait for a line of the log; returns the match."""
-        deadline = time.monotonic() + timeout
-        while True:
-            found = re.search(pattern, self.log()[start:])
-            if found:
-                return found
-            assert time.monotonic() < deadline, f"{self.name}: nothing in the log matches {pattern!r}"
-            time.sleep(0.05)
+    def keep(self, folder):
+        super().keep(folder)
+        for number, report in enumerate(sanitizers.reports(self.folder)):
+            (folder / f"{self.name}-sanitizer-{number}.txt").write_text(report)
 
     # swanctl and vici
 
@@ -326,13 +302,6 @@ class Host:
         assert len(found) == 1, f"{self.name} has {len(found)} IKE_SAs of {name}: {self.sas()}"
         return found[0]
 
-    def wait_until(self, condition, what, timeout=10):
-        """Poll a condition on this host until it holds."""
-        deadline = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < deadline, f"{self.name}: {what}: not within {timeout} s; {self.sas()}"
-            time.sleep(0.05)
-
     def leases(self, *identities):
         """Addresses out of the pools that somebody holds: (pool, address, identity, status)."""
         pools = self.request("get-pools", {"leases": "yes"})
@@ -368,10 +337,6 @@ class Host:
         assert self.stats().get(f"refused-{code}", 0) >= 1, self.stats()
         assert self.alive()
         return event
-
-    def close(self):
-        self.terminate()
-        return self.reap()
 
 
 class EchoServer(threading.Thread):

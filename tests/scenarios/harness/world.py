@@ -151,24 +151,13 @@ class World:
     def check_alive(self):
         for host in self.hosts.values():
             if host.process:
-                assert host.alive(), f"charon of {host.name} died: {host.log()[-1500:]}"
+                assert host.alive(), f"{host.DAEMON} of {host.name} died: {host.log()[-1500:]}"
 
     def keep(self, folder):
         """Copy logs, captures and states for whoever wants to know why."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, host in self.hosts.items():
-            for file in ("charon.log", "stderr.log", "strongswan.conf", "swanctl/swanctl.conf"):
-                path = host.folder / file
-                if path.exists():
-                    shutil.copy2(path, folder / f"{name}-{path.name}")
-            for number, report in enumerate(sanitizers.reports(host.folder)):
-                (folder / f"{name}-sanitizer-{number}.txt").write_text(report)
-            if host.alive():
-                try:
-                    state = [host.swanctl(what, check=False, timeout=5).stdout for what in ("--list-sas", "--list-conns")]
-                    (folder / f"{name}-state.txt").write_text("\n".join(state))
-                except Exception as error:
-                    (folder / f"{name}-state.txt").write_text(f"no answer: {error}\n")
+        for host in self.hosts.values():
+            host.keep(folder)
         for capture in self.captures:
             if capture.path.exists():
                 shutil.copy2(capture.path, folder / capture.path.name)
