@@ -101,7 +101,7 @@ void btns_options_default(btns_options_t *out)
 	*out = {};
 	out->keys.rsa_min = 2048;
 	out->keys.types = 1U << BTNS_KEY_RSA | 1U << BTNS_KEY_ECDSA | 1U << BTNS_KEY_ED25519 | 1U << BTNS_KEY_ED448;
-	out->keys.encodings = 1U << BTNS_ENCODING_X509 | 1U << BTNS_ENCODING_PKCS1 | 1U << BTNS_ENCODING_SPKI;
+	out->keys.encodings = BTNS_ENCODING_BIT_X509 | BTNS_ENCODING_BIT_PKCS1 | BTNS_ENCODING_BIT_SPKI;
 	out->max_peers = 1000;
 	out->max_peers_per_source = 16;
 	out->max_children = 16;

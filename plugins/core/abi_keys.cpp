@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "btns/core.h"
+#include "cert_encodings.h"
 #include "guard.h"
 #include "key.h"
 #include "key_id.h"
@@ -65,6 +66,11 @@ const char *btns_key_type_name(btns_key_type_t type)
 	return "unknown";
 }
 
+unsigned btns_encoding_bit(unsigned encoding)
+{
+	return btns::encoding_bit(encoding);
+}
+
 const char *btns_encoding_name(unsigned encoding)
 {
 	switch (encoding)
@@ -75,6 +81,8 @@ const char *btns_encoding_name(unsigned encoding)
 		return "pkcs1";
 	case BTNS_ENCODING_SPKI:
 		return "spki";
+	case BTNS_ENCODING_OPENIKED_EC:
+		return "openiked-ec";
 	default:
 		return "unknown";
 	}

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "abi.h"
+#include "cert_encodings.h"
 #include "latches.h"
 #include "overload.h"
 
@@ -61,6 +62,26 @@ void refuse_latched(btns::Core &core, uint32_t sa, const btns_child_t &child, bt
 {
 	core.table.child_down(sa, child.child);
 	verdict.reason = BTNS_REASON_LATCHED;
+}
+
+/** Give a list of encodings to the caller; none after a failure. */
+template <typename List>
+size_t list_encodings(const char *function, btns_core_t *core, unsigned *out, List &&list)
+{
+	size_t count = 0;
+	guard(function,
+		  [&]
+		  {
+			  if (core == nullptr || out == nullptr)
+			  {
+				  return BTNS_STATUS_INVALID;
+			  }
+			  const btns::EncodingList encodings = std::forward<List>(list)();
+			  std::copy_n(encodings.encodings.begin(), encodings.count, out);
+			  count = encodings.count;
+			  return BTNS_STATUS_OK;
+		  });
+	return count;
 }
 
 /** Run authorize_child() or child_up() of the side table. */
@@ -123,6 +144,25 @@ btns_status_t btns_sa_message(btns_core_t *core, uint32_t sa, const btns_auth_me
 		attempt([&] { core->core.table.forget_message(sa); });
 	}
 	return status;
+}
+
+size_t btns_sa_encodings_to_send(btns_core_t *core, uint32_t sa, unsigned out[BTNS_ENCODINGS_MAX])
+{
+	return list_encodings(
+		__func__, core, out,
+		[&] { return btns::encodings_to_send(core->core.settings()->keys.encodings, core->core.table.requested(sa)); });
+}
+
+size_t btns_encodings_to_request(btns_core_t *core, btns_role_t role, unsigned out[BTNS_ENCODINGS_MAX])
+{
+	return list_encodings(__func__, core, out,
+						  [&]
+						  {
+							  const bool initiator = role == BTNS_ROLE_INITIATOR;
+							  return initiator || core->core.pad()->admits_keys()
+										 ? btns::encodings_to_request(core->core.settings()->keys.encodings, initiator)
+										 : btns::EncodingList();
+						  });
 }
 
 btns_auth_t btns_sa_auth(btns_core_t *core, uint32_t sa)

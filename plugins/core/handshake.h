@@ -105,6 +105,9 @@ struct Handshake
 	/** once the key was looked for */
 	std::shared_ptr<const PresentedKey> presented;
 
+	/** raw public keys that the peer asks for, a mask of btns_encoding_bit_t */
+	unsigned requested = 0;
+
 	HandshakeTranscript transcript;
 };
 

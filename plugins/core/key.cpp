@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "cert_encodings.h"
 #include "edwards_point.h"
 #include "guard.h"
 #include "spki.h"
@@ -27,6 +28,17 @@ Result<PublicKey> read_x509(Bytes body)
 	return read_spki(certificate->spki);
 }
 
+/** What OpenIKED has a private encoding for. */
+Result<PublicKey> read_ec_spki(Bytes body)
+{
+	auto key = read_spki(body);
+	if (key && key_type(*key) != BTNS_KEY_ECDSA)
+	{
+		return BTNS_REASON_KEY_MALFORMED;
+	}
+	return key;
+}
+
 Result<PublicKey> read_key(unsigned encoding, Bytes body)
 {
 	switch (encoding)
@@ -37,6 +49,8 @@ Result<PublicKey> read_key(unsigned encoding, Bytes body)
 		return read_pkcs1(body);
 	case BTNS_ENCODING_X509:
 		return read_x509(body);
+	case BTNS_ENCODING_OPENIKED_EC:
+		return read_ec_spki(body);
 	default:
 		return BTNS_REASON_ENCODING_UNKNOWN;
 	}
@@ -45,16 +59,11 @@ Result<PublicKey> read_key(unsigned encoding, Bytes body)
 /** What is known before a single octet is looked at. */
 btns_reason_t check_payload(const btns_key_policy_t &policy, unsigned encoding, Bytes body)
 {
-	switch (encoding)
+	if (encoding_bit(encoding) == 0)
 	{
-	case BTNS_ENCODING_SPKI:
-	case BTNS_ENCODING_PKCS1:
-	case BTNS_ENCODING_X509:
-		break;
-	default:
 		return BTNS_REASON_ENCODING_UNKNOWN;
 	}
-	if ((policy.encodings & 1U << encoding) == 0)
+	if ((policy.encodings & encoding_bit(encoding)) == 0)
 	{
 		return BTNS_REASON_ENCODING_DISABLED;
 	}
@@ -174,7 +183,8 @@ Result<std::vector<uint8_t>> encode_key(unsigned encoding, Bytes spki)
 	{
 		return key.reason();
 	}
-	if (encoding == BTNS_ENCODING_SPKI)
+	if (encoding == BTNS_ENCODING_SPKI ||
+		(encoding == BTNS_ENCODING_OPENIKED_EC && std::holds_alternative<EcKey>(*key)))
 	{
 		return write_spki(*key);
 	}

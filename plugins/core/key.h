@@ -38,7 +38,7 @@ using KeyGate = std::function<btns_reason_t(btns_key_type_t type, unsigned bits)
 /**
  * Decode and check the key in a CERT payload.
  *
- * @param encoding	CERT encoding (RFC 7296 3.6): 15, 11 or 4
+ * @param encoding	CERT encoding (RFC 7296 3.6): 15, 11, 4 or 201
  * @param body		what follows the encoding octet
  * @param gate		may be empty
  */
@@ -55,14 +55,14 @@ btns_status_t parse_key(const char *function, const btns_key_policy_t &policy, u
 /**
  * Which key is it? Decodes without the policy and the checks of parse_key(), to compare with a key that passed them.
  *
- * @param encoding	CERT encoding: 15, 11 or 4
+ * @param encoding	CERT encoding: 15, 11, 4 or 201
  */
 Result<Fingerprint> identify_key(unsigned encoding, Bytes body);
 
 /**
  * Make the body of a CERT payload for a key of our own, without the checks for strangers' keys.
  *
- * @param encoding	15, or 11 for RSA keys
+ * @param encoding	15, or 11 for RSA keys, or 201 for EC keys
  * @return			at most BTNS_SPKI_MAX octets
  */
 Result<std::vector<uint8_t>> encode_key(unsigned encoding, Bytes spki);

@@ -77,6 +77,8 @@ PadConfig::PadConfig(EntryList entries, const std::vector<Range> &own, const Ran
 		if (entries_.flag(i).kind != BTNS_FLAG_NONE)
 		{
 			flagged_.push_back(i);
+			const btns_flag_t kind = entries_.flag(i).kind;
+			admits_keys_ = admits_keys_ || ((kind == BTNS_FLAG_ANY || kind == BTNS_FLAG_KEY) && is_usable(i));
 		}
 	}
 	std::ranges::sort(flagged_, {}, [this](size_t i) { return entries_.name(i); });

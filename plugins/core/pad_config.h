@@ -36,6 +36,8 @@ public:
 	/** Is there a usable entry of this name that admits the key by a flag of this kind? */
 	[[nodiscard]] bool admits(std::string_view name, btns_flag_t kind,
 							  std::span<const uint8_t, BTNS_FINGERPRINT_LEN> key) const;
+	/** Is there a usable entry for peers with raw public keys that nobody vouches for? */
+	[[nodiscard]] bool admits_keys() const { return admits_keys_; }
 	/** What belongs to this host or to peers that authenticate. */
 	[[nodiscard]] const RangeSet &reserved() const { return reserved_; }
 
@@ -47,6 +49,7 @@ private:
 	std::vector<size_t> unusable_;
 	/** those with a flag, by name */
 	std::vector<size_t> flagged_;
+	bool admits_keys_ = false;
 };
 
 } // namespace btns

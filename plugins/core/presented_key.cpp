@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cert_encodings.h"
 #include "key.h"
 
 namespace btns
@@ -14,12 +15,12 @@ namespace
 
 bool carries_key(unsigned encoding)
 {
-	return encoding == BTNS_ENCODING_SPKI || encoding == BTNS_ENCODING_PKCS1 || encoding == BTNS_ENCODING_X509;
+	return encoding_bit(encoding) != 0;
 }
 
 bool is_bare(unsigned encoding)
 {
-	return encoding == BTNS_ENCODING_SPKI || encoding == BTNS_ENCODING_PKCS1;
+	return carries_key(encoding) && encoding != BTNS_ENCODING_X509;
 }
 
 PresentedKey refuse(btns_reason_t reason)
@@ -32,7 +33,7 @@ using Cert = CertPayloads::Cert;
 /** The payloads that have to agree, the one whose encoding is reported first. */
 struct Selection
 {
-	std::array<const Cert *, 3> certs{};
+	std::array<const Cert *, BTNS_ENCODINGS_MAX + 1> certs{};
 	size_t count = 0;
 	btns_reason_t reason = BTNS_REASON_NONE;
 };
@@ -41,7 +42,8 @@ Selection select(const btns_key_policy_t &policy, const CertPayloads &payloads)
 {
 	Selection selection;
 	bool disabled = false;
-	for (const unsigned encoding : {BTNS_ENCODING_SPKI, BTNS_ENCODING_PKCS1, BTNS_ENCODING_X509})
+	for (const unsigned encoding :
+		 {BTNS_ENCODING_SPKI, BTNS_ENCODING_PKCS1, BTNS_ENCODING_OPENIKED_EC, BTNS_ENCODING_X509})
 	{
 		const auto has_encoding = [encoding](const Cert &cert) { return cert.encoding == encoding; };
 		const auto first = std::ranges::find_if(payloads.certs, has_encoding);
@@ -49,7 +51,7 @@ Selection select(const btns_key_policy_t &policy, const CertPayloads &payloads)
 		{
 			continue;
 		}
-		if ((policy.encodings & 1U << encoding) == 0)
+		if ((policy.encodings & encoding_bit(encoding)) == 0)
 		{
 			disabled = true;
 			continue;

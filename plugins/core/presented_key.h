@@ -36,7 +36,7 @@ struct CertPayloads
 
 	/** Octets in certs. */
 	[[nodiscard]] size_t bytes() const;
-	/** Is there a payload of type 15 or 11? */
+	/** Is there a payload of type 15, 11 or 201? */
 	[[nodiscard]] bool has_bare_key() const;
 };
 
@@ -56,8 +56,8 @@ struct PresentedKey
 };
 
 /**
- * Find the key that a peer presents: a bare key of type 15 or 11, which are one key if both are there (RFC 5386 2
- * demands type 11 for RSA), or that of the first certificate. Slow: decodes and checks keys.
+ * Find the key that a peer presents: a bare key of type 15, 11 or 201, which are one key if several are there (RFC 5386
+ * 2 demands type 11 for RSA), or that of the first certificate. Slow: decodes and checks keys.
  *
  * @param gate	asked before a key is checked, may be empty
  */

@@ -227,6 +227,7 @@ bool SideTable::init(uint32_t sa, const btns_init_t &init, const Settings &setti
 		}
 	}
 	end_handshake(*record);
+	handshake->requested = init.requested;
 	Record fresh;
 	fresh.handshake = std::move(handshake);
 	fresh.root.id = next_root_++;
@@ -279,10 +280,21 @@ bool SideTable::message(uint32_t sa, const btns_auth_message_t &message)
 	handshake.auth_source = message.source;
 	handshake.another_follows = message.another_follows;
 	handshake.certs = certs;
+	if (record->role == BTNS_ROLE_RESPONDER)
+	{
+		handshake.requested = message.requested;
+	}
 	cert_bytes_ += certs->bytes();
 	record->asserted_id = std::move(asserted_id);
 	record->asserted_id.shrink_to_fit();
 	return true;
+}
+
+unsigned SideTable::requested(uint32_t sa) const
+{
+	const Lock lock(mutex_);
+	const Record *record = find(sa);
+	return record != nullptr && record->handshake ? record->handshake->requested : 0;
 }
 
 void SideTable::forget_message(uint32_t sa)

@@ -126,6 +126,8 @@ public:
 	/** Forget what a message showed, and disarm. */
 	void forget_message(uint32_t sa);
 	[[nodiscard]] btns_auth_t auth(uint32_t sa) const;
+	/** Raw public keys that the peer asks for, a mask of btns_encoding_bit_t. */
+	[[nodiscard]] unsigned requested(uint32_t sa) const;
 	PresentedKey key(uint32_t sa, const Settings &settings, KeyMeter &meter, int64_t now);
 	/** The payloads of the message last seen; NULL if there are none. */
 	[[nodiscard]] std::shared_ptr<const CertPayloads> certs(uint32_t sa) const;

@@ -355,7 +355,7 @@ void Children::be_stranger(unsigned sa, size_t key)
 	btns_key_t found;
 	btns_reason_t reason = BTNS_REASON_NONE;
 	btns_grant_t grant;
-	const btns_init_t init{source, BTNS_ROLE_RESPONDER, sa, sa};
+	const btns_init_t init{source, BTNS_ROLE_RESPONDER, sa, sa, 0};
 	now_ += 1000;
 	require(btns_sa_init(core_, sa, &init) == BTNS_STATUS_OK &&
 				btns_sa_message(core_, sa, &message) == BTNS_STATUS_OK &&

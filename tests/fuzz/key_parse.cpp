@@ -16,7 +16,8 @@ using btns::fuzz::Bytes;
 using btns::fuzz::require;
 using btns::fuzz::view;
 
-constexpr std::array<unsigned, 4> encodings{BTNS_ENCODING_SPKI, BTNS_ENCODING_PKCS1, BTNS_ENCODING_X509, 12};
+constexpr std::array<unsigned, 4> encodings{BTNS_ENCODING_SPKI, BTNS_ENCODING_PKCS1, BTNS_ENCODING_X509,
+											BTNS_ENCODING_OPENIKED_EC};
 
 bool same(const btns_key_t &a, const btns_key_t &b)
 {
@@ -75,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	btns_options_default(&options);
 	btns_key_policy_t policy = options.keys;
 	policy.rsa_min = 1024 * (choice >> 2 & 3);
+	policy.encodings = ~0U;
 	policy.types &= ~(choice >> 4 << BTNS_KEY_RSA);
 	const unsigned encoding = encodings.at(choice & 3);
 	const Bytes body = input.all();

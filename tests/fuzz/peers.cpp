@@ -192,7 +192,7 @@ Peers::~Peers()
 	options.max_peers = options.max_peers_per_source = 1;
 	options.max_half_open = options.max_half_open_per_source = 1;
 	require(btns_core_configure(core_, &options) == BTNS_STATUS_OK, "options are taken");
-	const btns_init_t init{addresses.front(), BTNS_ROLE_RESPONDER, 1, 2};
+	const btns_init_t init{addresses.front(), BTNS_ROLE_RESPONDER, 1, 2, 0};
 	require(btns_sa_init(core_, 0, &init) == BTNS_STATUS_OK && btns_sa_admissible(core_, 0, 1) == BTNS_REASON_NONE,
 			"all places are free in the end");
 	btns_core_destroy(core_);
@@ -279,7 +279,7 @@ bool Peers::has_room(const Sa &sa) const
 
 void Peers::init(unsigned sa, unsigned source, btns_role_t role)
 {
-	const btns_init_t init{addresses.at(source), role, 1, 2};
+	const btns_init_t init{addresses.at(source), role, 1, 2, 0};
 	require(btns_sa_init(core_, sa, &init) == BTNS_STATUS_OK, "an IKE_SA is remembered");
 	sas_[sa] = {};
 	sas_[sa].source = source;

@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data"
-ENCODINGS = {15: 0, 11: 1, 4: 2}
+ENCODINGS = {15: 0, 11: 1, 4: 2, 201: 3}
 """CERT encoding to the octet that stands for it in key_parse's inputs."""
 
 ADDRESS_RANGES = """10.0.0.0/8

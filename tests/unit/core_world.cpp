@@ -121,7 +121,7 @@ void World::init(uint32_t sa, const std::string &source)
 
 btns_status_t World::begin(uint32_t sa, const btns_addr_t &source, btns_role_t role)
 {
-	const btns_init_t init{source, role, sa, sa};
+	const btns_init_t init{source, role, sa, sa, 0};
 	return btns_sa_init(core_, sa, &init);
 }
 

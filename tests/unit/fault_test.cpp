@@ -2,6 +2,8 @@
 /* Every call of core.h fails once: the answer is no, and the next call works. */
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "core_world.h"
 
 namespace
@@ -166,6 +168,18 @@ TEST_F(Faults, a_message_that_was_not_copied_disarms)
 	EXPECT_EQ(btns_sa_auth(world, 1), BTNS_AUTH_OTHER);
 	EXPECT_NE(world.arm(1), BTNS_REASON_NONE);
 	EXPECT_FALSE(world.authorize(1, world.facts(1, here)).allowed);
+}
+
+TEST_F(Faults, without_memory_no_key_is_sent_or_asked_for)
+{
+	world.init(1, here);
+	std::array<unsigned, BTNS_ENCODINGS_MAX> out{};
+	btns_fault("btns_sa_encodings_to_send", 1);
+	EXPECT_EQ(btns_sa_encodings_to_send(world, 1, out.data()), 0U);
+	EXPECT_EQ(btns_sa_encodings_to_send(world, 1, out.data()), 2U);
+	btns_fault("btns_encodings_to_request", 1);
+	EXPECT_EQ(btns_encodings_to_request(world, BTNS_ROLE_RESPONDER, out.data()), 0U);
+	EXPECT_EQ(btns_encodings_to_request(world, BTNS_ROLE_RESPONDER, out.data()), 2U);
 }
 
 TEST_F(Faults, questions_about_a_message_are_answered_with_no)

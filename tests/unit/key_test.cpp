@@ -133,6 +133,11 @@ TEST(Key, one_key_has_one_fingerprint_in_every_encoding)
 		EXPECT_EQ(parse(BTNS_ENCODING_X509, body("-x509")).fingerprint(), spki);
 		EXPECT_EQ(encode(BTNS_ENCODING_PKCS1, body("-spki")), body("-pkcs1"));
 	}
+	const Octets ec = load_vector("keys-good.txt", "p256-spki").octets("body");
+	EXPECT_EQ(parse(BTNS_ENCODING_OPENIKED_EC, ec).fingerprint(), parse(BTNS_ENCODING_SPKI, ec).fingerprint());
+	EXPECT_EQ(encode(BTNS_ENCODING_OPENIKED_EC, ec), ec);
+	EXPECT_EQ(encode(BTNS_ENCODING_OPENIKED_EC, load_vector("keys-good.txt", "rsa-2048-spki").octets("body")),
+			  Octets());
 }
 
 TEST(Key, the_canonical_form_is_canonical)
@@ -207,7 +212,8 @@ TEST(Key, garbage_is_refused)
 		Octets garbage(1 + random() % 300);
 		std::ranges::generate(garbage, [&] { return static_cast<uint8_t>(random()); });
 		garbage.front() = i % 2 == 0 ? 0x30 : garbage.front();
-		for (const unsigned encoding : {BTNS_ENCODING_X509, BTNS_ENCODING_PKCS1, BTNS_ENCODING_SPKI})
+		for (const unsigned encoding :
+			 {BTNS_ENCODING_X509, BTNS_ENCODING_PKCS1, BTNS_ENCODING_SPKI, BTNS_ENCODING_OPENIKED_EC})
 		{
 			expect_refused(parse(encoding, garbage), "garbage");
 		}
@@ -218,7 +224,8 @@ TEST(Key, sizes_are_bounded_before_anything_is_read)
 {
 	EXPECT_EQ(parse(BTNS_ENCODING_SPKI, {}).reason, BTNS_REASON_KEY_EMPTY);
 	EXPECT_EQ(parse(BTNS_ENCODING_X509, Octets(BTNS_CERT_MAX, 0)).reason, BTNS_REASON_CERT_MALFORMED);
-	for (const unsigned encoding : {BTNS_ENCODING_X509, BTNS_ENCODING_PKCS1, BTNS_ENCODING_SPKI})
+	for (const unsigned encoding :
+		 {BTNS_ENCODING_X509, BTNS_ENCODING_PKCS1, BTNS_ENCODING_SPKI, BTNS_ENCODING_OPENIKED_EC})
 	{
 		EXPECT_EQ(parse(encoding, Octets(BTNS_CERT_MAX + 1, 0)).reason, BTNS_REASON_KEY_TOO_LARGE);
 	}
@@ -271,7 +278,7 @@ TEST(Key, what_the_policy_leaves_out_is_refused)
 TEST(Key, other_encodings_are_unknown)
 {
 	const Octets body = load_vector("keys-good.txt", "rsa-2048-spki").octets("body");
-	for (const unsigned encoding : {0U, 1U, 7U, 12U, 13U, 14U, 16U, 31U, 32U, 47U, 255U, ~0U})
+	for (const unsigned encoding : {0U, 1U, 7U, 12U, 13U, 14U, 16U, 31U, 32U, 47U, 200U, 202U, 255U, ~0U})
 	{
 		EXPECT_EQ(parse(encoding, body).reason, BTNS_REASON_ENCODING_UNKNOWN) << encoding;
 		EXPECT_EQ(encode(encoding, body), Octets()) << encoding;

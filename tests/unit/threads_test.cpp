@@ -36,7 +36,7 @@ void be_strangers(btns_core_t *core, uint32_t first, const std::vector<uint8_t> 
 		message.source = source;
 		message.certs = &cert;
 		message.cert_count = message.cert_total = 1;
-		const btns_init_t init{source, BTNS_ROLE_RESPONDER, sa, sa};
+		const btns_init_t init{source, BTNS_ROLE_RESPONDER, sa, sa, 0};
 		btns_sa_init(core, sa, &init);
 		btns_sa_message(core, sa, &message);
 		btns_key_t key;

@@ -83,7 +83,24 @@ typedef enum btns_encoding_t
 	BTNS_ENCODING_X509 = 4,
 	BTNS_ENCODING_PKCS1 = 11,
 	BTNS_ENCODING_SPKI = 15,
+	/** OpenIKED's private one: a SubjectPublicKeyInfo with an EC key */
+	BTNS_ENCODING_OPENIKED_EC = 201,
 } btns_encoding_t;
+
+/** The same in masks. */
+typedef enum btns_encoding_bit_t
+{
+	BTNS_ENCODING_BIT_X509 = 1U << 4,
+	BTNS_ENCODING_BIT_PKCS1 = 1U << 11,
+	BTNS_ENCODING_BIT_SPKI = 1U << 15,
+	BTNS_ENCODING_BIT_OPENIKED_EC = 1U << 16,
+} btns_encoding_bit_t;
+
+/** Number of encodings of a raw public key. */
+#define BTNS_ENCODINGS_MAX 3
+
+/** A btns_encoding_bit_t, 0 for an encoding that carries no key. */
+unsigned btns_encoding_bit(unsigned encoding);
 
 typedef enum btns_key_type_t
 {
@@ -96,7 +113,7 @@ typedef enum btns_key_type_t
 
 /** "RSA", "ECDSA", "Ed25519", "Ed448"; static storage. */
 const char *btns_key_type_name(btns_key_type_t type);
-/** "x509", "pkcs1", "spki", else "unknown"; static storage. */
+/** "x509", "pkcs1", "spki", "openiked-ec", else "unknown"; static storage. */
 const char *btns_encoding_name(unsigned encoding);
 
 /** A public key in canonical form. */
@@ -121,14 +138,14 @@ typedef struct btns_key_policy_t
 	unsigned rsa_min;
 	/** bit mask, 1u << btns_key_type_t */
 	unsigned types;
-	/** bit mask, 1u << btns_encoding_t */
+	/** mask of btns_encoding_bit_t */
 	unsigned encodings;
 } btns_key_policy_t;
 
 /**
  * Decode and check the key in a CERT payload (RFC 7670, RFC 4306 3.6, RFC 8410, RFC 5480).
  *
- * @param encoding	CERT encoding, 15, 11 or 4
+ * @param encoding	CERT encoding, 15, 11, 4, or 201 for OpenIKED's
  * @param body		the payload after the encoding octet
  * @param out		the key; all zero unless BTNS_STATUS_OK
  * @param reason	why not, BTNS_REASON_NONE when BTNS_STATUS_OK
@@ -313,9 +330,9 @@ typedef struct btns_options_t
 	unsigned log_rate;
 } btns_options_t;
 
-/** Defaults: rsa_min 2048, all types and encodings, 1000 peers, 16 per source, 500 half-open ones, 16 per source, 16
- * children, 250 ms per second for keys, 50 per source, 60 requests per minute, 3600 s idle, 60 s childless, no
- * ikesa_limit, 5 log lines. */
+/** Defaults: rsa_min 2048, all types, all encodings but OpenIKED's, 1000 peers, 16 per source, 500 half-open ones, 16
+ * per source, 16 children, 250 ms per second for keys, 50 per source, 60 requests per minute, 3600 s idle, 60 s
+ * childless, no ikesa_limit, 5 log lines. */
 void btns_options_default(btns_options_t *out);
 
 /** @return NULL if memory ran out; then nothing may be hooked */
@@ -530,6 +547,8 @@ typedef struct btns_init_t
 	/** the IKE_SA's SPIs as far as they are known, else 0 */
 	uint64_t spi_i;
 	uint64_t spi_r;
+	/** raw public keys that the peer asks for in CERTREQ payloads, a mask of btns_encoding_bit_t */
+	unsigned requested;
 } btns_init_t;
 
 /** An IKE_SA begins. Makes the record; as responder's it counts as half-open until authorize allows the peer. */
@@ -557,10 +576,28 @@ typedef struct btns_auth_message_t
 	/** ANOTHER_AUTH_FOLLOWS is in the message: a BTNS peer's is refused in btns_sa_authorize() with MULTIPLE_ROUNDS
 	 */
 	bool another_follows;
+	/** raw public keys that an initiator asks for in CERTREQ payloads, a mask of btns_encoding_bit_t */
+	unsigned requested;
 } btns_auth_message_t;
 
 /** Copy what an IKE_AUTH message shows; replaces what an earlier one showed, and disarms. Parses nothing. */
 btns_status_t btns_sa_message(btns_core_t *core, uint32_t sa, const btns_auth_message_t *message);
+
+/**
+ * In which encodings our own key is sent, if it has them: in CERT payloads in this order.
+ *
+ * @param out	as many as are returned
+ */
+size_t btns_sa_encodings_to_send(btns_core_t *core, uint32_t sa, unsigned out[BTNS_ENCODINGS_MAX]);
+
+/**
+ * For which encodings of raw public keys a peer is asked: in CERTREQ payloads without a body (RFC 7670 3), in this
+ * order.
+ *
+ * @param role	ours; a responder asks only if strangers may be admitted
+ * @param out	as many as are returned
+ */
+size_t btns_encodings_to_request(btns_core_t *core, btns_role_t role, unsigned out[BTNS_ENCODINGS_MAX]);
 
 /** How the peer authenticates in the message last seen, BTNS_AUTH_OTHER if none was. */
 btns_auth_t btns_sa_auth(btns_core_t *core, uint32_t sa);
@@ -577,7 +614,7 @@ btns_status_t btns_sa_key(btns_core_t *core, uint32_t sa, int64_t now, btns_key_
 /** Enumerate the X.509 certificates of the message last seen, as copied. */
 typedef void (*btns_cert_cb_t)(void *user, btns_bytes_t cert);
 btns_status_t btns_sa_certs(btns_core_t *core, uint32_t sa, btns_cert_cb_t cb, void *user);
-/** TRUE if the message last seen had CERT payloads of other kinds than 4, 11 and 15 (a hash and URL, say), which
+/** TRUE if the message last seen had CERT payloads of other kinds than 4, 11, 15 and 201 (a hash and URL, say), which
  * name a certificate. */
 bool btns_sa_names_certificate(btns_core_t *core, uint32_t sa);
 
