@@ -38,7 +38,7 @@ _btnsctl() {
 		return
 		;;
 	--encoding)
-		mapfile -t COMPREPLY < <(compgen -W "spki pkcs1 x509" -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W "spki pkcs1 x509 openiked-ec" -- "$current")
 		return
 		;;
 	--state)

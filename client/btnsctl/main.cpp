@@ -165,7 +165,7 @@ private:
 		auto *key = explain->add_option("--key", explain_.key,
 										"its key: a file (PEM or DER; key or certificate), or hex digits");
 		explain->add_option("--encoding", explain_.encoding, "of hex digits")
-			->check(CLI::IsMember({"spki", "pkcs1", "x509"}));
+			->check(CLI::IsMember({"spki", "pkcs1", "x509", "openiked-ec"}));
 		explain->add_option("--fingerprint", explain_.fingerprint, "its key's fingerprint instead")->excludes(key);
 		explain->add_option("--auth", explain_.auth, "how it authenticates; left out: signature")
 			->check(CLI::IsMember({"signature", "psk", "eap", "null"}));

@@ -2,6 +2,7 @@
 
 #include "btns_listener.h"
 #include "btns_cert.h"
+#include "btns_certreq.h"
 #include "btns_channels.h"
 #include "btns_children.h"
 #include "btns_narrow.h"
@@ -17,12 +18,6 @@
 #include <encoding/payloads/cp_payload.h>
 #include <encoding/payloads/id_payload.h>
 #include <encoding/payloads/notify_payload.h>
-
-/**
- * CERT encoding of a SubjectPublicKeyInfo (RFC 7670), which charon's own enum
- * does not have.
- */
-#define ENC_RAW_PUBLIC_KEY 15
 
 /**
  * AUTH method for NULL authentication (RFC 7619)
@@ -65,11 +60,6 @@ struct private_btns_listener_t {
 	 * Our own public keys, encoded
 	 */
 	btns_own_keys_t *own_keys;
-
-	/**
-	 * Mask of encodings to send
-	 */
-	u_int encodings;
 };
 
 /**
@@ -123,6 +113,7 @@ static void copy_auth_message(private_btns_listener_t *this, ike_sa_t *ike_sa,
 		.certs = certs,
 		.another_follows =
 					message->get_notify(message, ANOTHER_AUTH_FOLLOWS) != NULL,
+		.requested = btns_certreq_find(message),
 	};
 	char asserted[BTNS_ID_LEN] = "";
 	enumerator_t *enumerator;
@@ -204,6 +195,7 @@ static void begin(private_btns_listener_t *this, ike_sa_t *ike_sa,
 									 : BTNS_ROLE_RESPONDER,
 		.spi_i = be64toh(id->get_initiator_spi(id)),
 		.spi_r = be64toh(id->get_responder_spi(id)),
+		.requested = btns_certreq_find(message),
 	};
 
 	btns_addr_from_host(message->get_source(message), &init.source);
@@ -396,35 +388,72 @@ static u_int count_certs(message_t *message, bool *x509)
 }
 
 /**
- * Add our bare key in an encoding, if it has that and it is enabled.
+ * Add our bare key, in what the core chooses of the encodings that it has.
  */
-static void add_key(private_btns_listener_t *this, message_t *message,
-					certificate_t *cert, u_int encoding)
+static void add_key(private_btns_listener_t *this, ike_sa_t *ike_sa,
+					message_t *message, certificate_t *cert)
 {
+	u_int encodings[BTNS_ENCODINGS_MAX];
+	size_t count, i;
 	chunk_t body;
 
-	if ((this->encodings & (1 << encoding)) &&
-		this->own_keys->get(this->own_keys, cert, encoding, &body))
+	count = btns_sa_encodings_to_send(this->core,
+									  ike_sa->get_unique_id(ike_sa), encodings);
+	for (i = 0; i < count; i++)
 	{
-		message->add_payload(message, (payload_t*)
-					cert_payload_create_custom(PLV2_CERTIFICATE, encoding,
-											   body));
+		if (this->own_keys->get(this->own_keys, cert, encodings[i], &body))
+		{
+			message->add_payload(message, (payload_t*)
+						cert_payload_create_custom(PLV2_CERTIFICATE,
+												   encodings[i], body));
+		}
 	}
 }
 
 /**
- * Show our bare key, if we authenticate with a key that charon shows no
+ * Ask for a raw public key (RFC 7670, section 3): a BTNS peer in IKE_AUTH, and
+ * in an IKE_SA_INIT response whoever may become one.
+ */
+static void ask_for_key(private_btns_listener_t *this, ike_sa_t *ike_sa,
+						message_t *message)
+{
+	u_int encodings[BTNS_ENCODINGS_MAX];
+	btns_role_t role = BTNS_ROLE_RESPONDER;
+	payload_t *certreq;
+	size_t count, i;
+
+	if (message->get_request(message))
+	{
+		if (!message->get_payload(message, PLV2_ID_INITIATOR) ||
+			!btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)))
+		{
+			return;
+		}
+		role = BTNS_ROLE_INITIATOR;
+	}
+	count = btns_encodings_to_request(this->core, role, encodings);
+	for (i = 0; i < count; i++)
+	{
+		certreq = btns_certreq_create(encodings[i]);
+		if (certreq)
+		{
+			message->add_payload(message, certreq);
+		}
+	}
+}
+
+/**
+ * Show our bare key in IKE_AUTH, if we authenticate with a key that charon shows no
  * certificate for, or to a BTNS peer in any case (RFC 5386, section 2).
  */
-static void outgoing(private_btns_listener_t *this, ike_sa_t *ike_sa,
+static void show_key(private_btns_listener_t *this, ike_sa_t *ike_sa,
 					 message_t *message)
 {
 	certificate_t *cert;
 	auth_cfg_t *auth;
 	bool x509;
 
-	if (message->get_exchange_type(message) != IKE_AUTH ||
-		get_auth(message) != BTNS_AUTH_SIGNATURE)
+	if (get_auth(message) != BTNS_AUTH_SIGNATURE)
 	{
 		return;
 	}
@@ -440,8 +469,35 @@ static void outgoing(private_btns_listener_t *this, ike_sa_t *ike_sa,
 	{
 		return;
 	}
-	add_key(this, message, cert, ENC_RAW_PUBLIC_KEY);
-	add_key(this, message, cert, ENC_RAW_RSA_KEY);
+	add_key(this, ike_sa, message, cert);
+}
+
+/**
+ * Look at a message to the peer, before it is encoded.
+ */
+static void outgoing(private_btns_listener_t *this, ike_sa_t *ike_sa,
+					 message_t *message)
+{
+	switch (message->get_exchange_type(message))
+	{
+		case IKE_SA_INIT:
+			/* one that goes on: no cookie, no other group */
+			if (!message->get_request(message) &&
+				message->get_payload(message, PLV2_SECURITY_ASSOCIATION))
+			{
+				ask_for_key(this, ike_sa, message);
+			}
+			break;
+		case IKE_AUTH:
+			if (message->get_request(message))
+			{
+				ask_for_key(this, ike_sa, message);
+			}
+			show_key(this, ike_sa, message);
+			break;
+		default:
+			break;
+	}
 }
 
 METHOD(listener_t, message_, bool,
@@ -1075,12 +1131,6 @@ METHOD(listener_t, ike_state_change, bool,
 	return TRUE;
 }
 
-METHOD(btns_listener_t, set_encodings, void,
-	private_btns_listener_t *this, u_int encodings)
-{
-	this->encodings = encodings;
-}
-
 METHOD(btns_listener_t, destroy, void,
 	private_btns_listener_t *this)
 {
@@ -1111,7 +1161,6 @@ btns_listener_t *btns_listener_create(btns_core_t *core, btns_worker_t *worker)
 				.narrow = _narrow,
 				.assign_vips = _assign_vips,
 			},
-			.set_encodings = _set_encodings,
 			.destroy = _destroy,
 		},
 		.core = core,

@@ -30,13 +30,6 @@ struct btns_listener_t {
 	listener_t listener;
 
 	/**
-	 * Set in which CERT encodings our own keys are sent.
-	 *
-	 * @param encodings		mask of 1 << btns_encoding_t
-	 */
-	void (*set_encodings)(btns_listener_t *this, u_int encodings);
-
-	/**
 	 * Destroy a btns_listener_t.
 	 */
 	void (*destroy)(btns_listener_t *this);

@@ -15,9 +15,10 @@ typedef struct {
 } word_t;
 
 static const word_t encodings[] = {
-	{ "spki", 1u << BTNS_ENCODING_SPKI },
-	{ "pkcs1", 1u << BTNS_ENCODING_PKCS1 },
-	{ "x509", 1u << BTNS_ENCODING_X509 },
+	{ "spki", BTNS_ENCODING_BIT_SPKI },
+	{ "pkcs1", BTNS_ENCODING_BIT_PKCS1 },
+	{ "x509", BTNS_ENCODING_BIT_X509 },
+	{ "openiked-ec", BTNS_ENCODING_BIT_OPENIKED_EC },
 	{ NULL, 0 },
 };
 

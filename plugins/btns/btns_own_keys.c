@@ -33,6 +33,11 @@ struct own_key_t {
 	 * RSAPublicKey, empty unless it is an RSA key
 	 */
 	chunk_t pkcs1;
+
+	/**
+	 * SubjectPublicKeyInfo, empty unless it is an EC key
+	 */
+	chunk_t ec;
 };
 
 /**
@@ -88,6 +93,7 @@ static own_key_t *own_key_create(certificate_t *cert)
 		{
 			this->spki = encode(BTNS_ENCODING_SPKI, spki);
 			this->pkcs1 = encode(BTNS_ENCODING_PKCS1, spki);
+			this->ec = encode(BTNS_ENCODING_OPENIKED_EC, spki);
 			chunk_free(&spki);
 		}
 		public->destroy(public);
@@ -100,7 +106,26 @@ static void own_key_destroy(own_key_t *this)
 	this->cert->destroy(this->cert);
 	free(this->spki.ptr);
 	free(this->pkcs1.ptr);
+	free(this->ec.ptr);
 	free(this);
+}
+
+/**
+ * The body of a CERT payload, empty if the key has no such encoding.
+ */
+static chunk_t select_body(own_key_t *this, u_int encoding)
+{
+	switch (encoding)
+	{
+		case BTNS_ENCODING_SPKI:
+			return this->spki;
+		case BTNS_ENCODING_PKCS1:
+			return this->pkcs1;
+		case BTNS_ENCODING_OPENIKED_EC:
+			return this->ec;
+		default:
+			return chunk_empty;
+	}
 }
 
 METHOD(btns_own_keys_t, get, bool,
@@ -127,8 +152,7 @@ METHOD(btns_own_keys_t, get, bool,
 			own_key_destroy(current);
 		}
 	}
-	*body = chunk_clone(encoding == BTNS_ENCODING_SPKI ? found->spki
-													   : found->pkcs1);
+	*body = chunk_clone(select_body(found, encoding));
 	this->mutex->unlock(this->mutex);
 	return body->len != 0;
 }

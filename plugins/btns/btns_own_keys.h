@@ -25,7 +25,7 @@ struct btns_own_keys_t {
 	 * Touches nothing but the certificate, and that once only.
 	 *
 	 * @param cert			configured certificate
-	 * @param encoding		CERT encoding, 15 or 11
+	 * @param encoding		CERT encoding, 15, 11 or 201
 	 * @param body			allocated body
 	 * @return				FALSE if the key has no such encoding
 	 */

@@ -193,8 +193,6 @@ static bool start(private_btns_plugin_t *this)
 	}
 	this->creds = btns_creds_create(this->core, this->pad);
 	this->listener = btns_listener_create(this->core, this->worker);
-	this->listener->set_encodings(this->listener,
-								  settings->core.keys.encodings);
 	this->channels = btns_channels_create(this->core, this->worker);
 	free(settings);
 
@@ -299,8 +297,6 @@ METHOD(plugin_t, reload, bool,
 	ok = btns_options_read(settings);
 	ok = btns_core_configure(this->core,
 							 &settings->core) == BTNS_STATUS_OK && ok;
-	this->listener->set_encodings(this->listener,
-								  settings->core.keys.encodings);
 	free(settings);
 	btns_faults_configure();
 	if (this->app)

@@ -2,6 +2,7 @@
 
 #include "btns_self_test.h"
 #include "btns_cert.h"
+#include "btns_certreq.h"
 #include "btns_channels.h"
 #include "btns_convert.h"
 
@@ -120,6 +121,32 @@ static bool check_payload()
 	{
 		DBG1(DBG_CFG, "btns: self-test failed, a CERT payload's body cannot be "
 			 "read");
+	}
+	return ok;
+}
+
+/**
+ * Make a CERTREQ payload as the plugin does and read it.
+ */
+static bool check_certreq()
+{
+	payload_t *certreq;
+	chunk_t *data;
+	bool ok = FALSE;
+
+	certreq = btns_certreq_create(BTNS_ENCODING_SPKI);
+	if (certreq)
+	{
+		data = payload_get_field(certreq, CHUNK_DATA, 0);
+		ok = certreq->get_type(certreq) == PLV2_CERTREQ &&
+			 btns_certreq_encoding(certreq) == BTNS_ENCODING_SPKI &&
+			 data && !data->len;
+		certreq->destroy(certreq);
+	}
+	if (!ok)
+	{
+		DBG1(DBG_CFG, "btns: self-test failed, a CERTREQ payload cannot be "
+			 "made");
 	}
 	return ok;
 }
@@ -346,6 +373,7 @@ bool btns_self_test()
 		ok = FALSE;
 	}
 	ok = check_payload() && ok;
+	ok = check_certreq() && ok;
 	ok = check_bodies() && ok;
 	ok = check_prf_plus() && ok;
 	ok = check_auth_cfg() && ok;

@@ -325,9 +325,11 @@ static bool is_hex(chunk_t chunk)
  */
 static bool parse_key(request_t *this, supposition_t *to)
 {
-	static const char *encodings[] = { "spki", "pkcs1", "x509", NULL };
+	static const char *encodings[] = { "spki", "pkcs1", "x509", "openiked-ec",
+											   NULL };
 	static const u_int numbers[] = {
 		BTNS_ENCODING_SPKI, BTNS_ENCODING_PKCS1, BTNS_ENCODING_X509,
+		BTNS_ENCODING_OPENIKED_EC,
 	};
 	chunk_t text = chunk_from_str(this->fields[F_FINGERPRINT]);
 	int encoding;

@@ -15,14 +15,16 @@ REFUSING = (
     "btns_sa_arm",
     "btns_sa_armed_key",
     "btns_sa_authorize",
+    "btns_sa_encodings_to_send",
     "btns_pad_lookup",
     "btns_child_authorize",
     "btns_child_up",
 )
 """Functions that decide: a failure is a refusal."""
 
-SHOWING = ("btns_peers_each", "btns_config_each", "btns_stats_each", "btns_sa_info", "btns_config_new_findings")
-"""Functions that only show something: nobody is refused."""
+SHOWING = ("btns_peers_each", "btns_config_each", "btns_stats_each", "btns_sa_info", "btns_config_new_findings",
+           "btns_encodings_to_request")
+"""Functions that only show something, or ask: nobody is refused."""
 
 CONFIGURING = ("btns_config_begin", "btns_config_add", "btns_config_own_address", "btns_config_commit")
 

@@ -254,6 +254,8 @@ class Initiator:
             body = raw(body)
         self.message_id = 1
         payloads = self._open(self._exchange(self._seal(IKE_AUTH, self.message_id, first, body)))
+        self.answered = payloads
+        """Payloads of the response, (type, body)"""
         said = dict(payloads)
         self.bodies = [idi, said.get(IDR), signed, said.get(AUTH)]
         """What both sides are authenticated by: IDi, IDr, and the two AUTH payloads"""
