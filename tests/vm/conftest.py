@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "scenarios")]
 
 from harness import host, net  # noqa: E402
-from harness.fixtures import folder_name, has_failed, running  # noqa: E402
+from harness.fixtures import folder_name, has_failed, running, take_part  # noqa: E402
 from harness.keys import KeyMaker  # noqa: E402
 from harness.world import World  # noqa: E402
 
@@ -32,21 +32,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Of several machines each takes some modules, as many tests as every other, more or less."""
-    part, machines = map(int, os.environ.get("BTNS_PART", "0/1").split("/"))
-    modules = {}
-    for item in items:
-        modules.setdefault(item.path, []).append(item)
-    loads = [0] * machines
-    others = []
-    for _, tests in sorted(modules.items(), key=lambda module: (-len(module[1]), module[0])):
-        least = loads.index(min(loads))
-        loads[least] += len(tests)
-        if least != part:
-            others += tests
-    if others:
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in others]
+    take_part(config, items)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
-"""Run the tests of this folder under Debian's own kernel, which has ESP, in a virtual machine.
+"""Run the tests of this folder, or of another one, under Debian's own kernel, which has ESP, in a virtual machine.
 
 The machine has the kernel of Debian's linux-image-cloud package and, read-only, the file system of the host: the same
 charon, the same plugin, the same tests. What it writes goes to memory, and results to a folder of the host. It has no
 network card, and none of it runs longer than --timeout.
 
-    vm.py [--results FOLDER] [--timeout SECONDS] [--machines COUNT] [PYTEST ARGUMENT...]
+    vm.py [--tests FOLDER] [--results FOLDER] [--timeout SECONDS] [--machines COUNT] [PYTEST ARGUMENT...]
 
 The results are results.xml (JUnit), output.log, console.log and, of tests that failed, logs. The exit status is pytest's;
 without a verdict of the guest it is 1. Of several machines each takes a part of the tests, and has its results in a folder
@@ -273,6 +273,7 @@ class Machine:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tests", type=Path, default=HERE, help="folder of the tests, with their conftest.py")
     parser.add_argument("--results", type=Path, default=REPO / "build" / "test-logs" / "vm")
     parser.add_argument("--timeout", type=int, default=600, help="seconds for the tests in the guest")
     parser.add_argument("--machines", type=int, default=1, choices=range(1, 9), metavar="COUNT", help="how many to have at once")
@@ -296,6 +297,7 @@ def main():
             f"BTNS_BUILD={shlex.quote(os.environ.get('BTNS_BUILD', str(REPO / 'build')))}\n"
             f"BTNS_ROOT={shlex.quote(os.environ.get('BTNS_ROOT', ''))}\n"
             f"BTNS_PART={number}/{count}\n"
+            f"tests={shlex.quote(str(options.tests.resolve()))}\n"
             f"seconds={options.timeout}\n"
             f"arguments=({' '.join(map(shlex.quote, arguments))})\n"
         )

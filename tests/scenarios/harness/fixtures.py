@@ -2,6 +2,7 @@
 """What the fixtures of every tier share: the end of a world."""
 
 import contextlib
+import os
 import re
 
 import pytest
@@ -44,3 +45,21 @@ def running(world, logs, failed, always=False, keep=World.keep):
     if unwell:
         findings = "\n".join(f"{host}: {what}" for host, what in unwell)
         pytest.fail(f"charon did not end in good order: {findings}")
+
+
+def take_part(config, items):
+    """Of several machines each takes some modules, as many tests as every other, more or less."""
+    part, machines = map(int, os.environ.get("BTNS_PART", "0/1").split("/"))
+    modules = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    loads = [0] * machines
+    others = []
+    for _, tests in sorted(modules.items(), key=lambda module: (-len(module[1]), module[0])):
+        least = loads.index(min(loads))
+        loads[least] += len(tests)
+        if least != part:
+            others += tests
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
