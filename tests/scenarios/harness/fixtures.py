@@ -23,7 +23,7 @@ def has_failed(node):
 
 @contextlib.contextmanager
 def running(world, logs, failed, always=False, keep=World.keep):
-    """A world while it is used; afterwards nothing of it is left, and every charon ended in good order.
+    """A world while it is used; afterwards nothing of it is left, and every daemon ended in good order.
 
     @param logs		the folder for logs and states if something failed
     @param failed	a function that tells at the end whether something did
@@ -44,7 +44,7 @@ def running(world, logs, failed, always=False, keep=World.keep):
         unwell = world.close(logs)
     if unwell:
         findings = "\n".join(f"{host}: {what}" for host, what in unwell)
-        pytest.fail(f"charon did not end in good order: {findings}")
+        pytest.fail(f"not every daemon ended in good order: {findings}")
 
 
 def take_part(config, items):
