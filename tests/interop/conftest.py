@@ -20,6 +20,7 @@ from harness.world import World  # noqa: E402
 LOGS = Path(os.environ.get("BTNS_RESULTS", paths.BUILD / "test-logs" / "interop")) / "logs"
 HAS_ESP = Path("/sys/module/esp4").exists()
 
+host.Host.PATIENCE = 120
 host.PLUGINS = [name for name in host.PLUGINS if name != "kernel-libipsec"]
 
 

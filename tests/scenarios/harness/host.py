@@ -104,6 +104,8 @@ class Host(Node):
     DAEMON = "charon"
     LOG = "charon.log"
     KEPT = ("stderr.log", "strongswan.conf", "swanctl/swanctl.conf")
+    PATIENCE = 15
+    """Seconds that it may take to start."""
 
     def __init__(self, name, namespace, session, folder, addresses, inner, plugin, options, btns, load=(), root=roots.DEFAULT):
         super().__init__(name, namespace, folder, addresses, inner)
@@ -204,9 +206,9 @@ class Host(Node):
             )
         return self
 
-    def ready(self, timeout=15, load=True):
+    def ready(self, timeout=None, load=True):
         """Wait until charon answers, and load its swanctl.conf."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (timeout or self.PATIENCE)
         while True:
             try:
                 self.vici = Connection(self.socket_path)
