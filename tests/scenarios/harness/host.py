@@ -273,9 +273,9 @@ class Host(Node):
     def stream(self, command, event, message=None):
         return self.vici.request(command, message, stream=event)[1]
 
-    def command(self, command, message):
+    def command(self, command, message, timeout=40):
         """Issue a command on a connection of its own, with charon's log of it."""
-        connection = Connection(self.socket_path, timeout=40)
+        connection = Connection(self.socket_path, timeout=timeout)
         try:
             answer, events = connection.request(command, {"loglevel": "1", **message}, stream="control-log")
         finally:
@@ -288,7 +288,7 @@ class Host(Node):
         message = {"child": child, "timeout": str(int(timeout * 1000))}
         if ike:
             message["ike"] = ike
-        return self.command("initiate", message)
+        return self.command("initiate", message, timeout + 25)
 
     def sas(self):
         """IKE_SAs as a list of sections, each with its connection name under "name"."""
