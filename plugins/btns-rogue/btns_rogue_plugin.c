@@ -75,6 +75,7 @@ METHOD(plugin_t, get_features, int,
 				PLUGIN_DEPENDS(CUSTOM, "vici"),
 				/* rules change what btns has built, too */
 				PLUGIN_SDEPEND(CUSTOM, "btns"),
+				PLUGIN_SDEPEND(CUSTOM, "btns-null"),
 	};
 	*features = f;
 	return countof(f);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 
 #include "btns_backends.h"
+#include "btns_id_null.h"
 
 #include <threading/rwlock.h>
 
@@ -25,6 +26,11 @@ struct private_btns_backends_t {
 	 * PAD, NULL once removed: then flagged entries are yielded to nobody
 	 */
 	btns_pad_t *pad;
+
+	/**
+	 * Core, valid as long as there is a PAD
+	 */
+	btns_core_t *core;
 
 	/**
 	 * Lock for pad; read while it is used
@@ -73,6 +79,20 @@ METHOD(backend_manager_t, remove_backend, void,
 	private_btns_backends_t *this, backend_t *backend)
 {
 	this->inner->remove_backend(this->inner, backend);
+}
+
+/**
+ * The peer may ask for somebody who has no name: that is to fit the connections
+ * whose local identity is that, too.
+ */
+static void mend(private_btns_backends_t *this, identification_t *my_id)
+{
+	this->lock->read_lock(this->lock);
+	if (this->pad && btns_id_null_is(my_id) && btns_null_is_on(this->core))
+	{
+		btns_id_null_mend(my_id);
+	}
+	this->lock->unlock(this->lock);
 }
 
 /**
@@ -134,6 +154,10 @@ METHOD(backend_manager_t, create_peer_cfg_enumerator, enumerator_t*,
 	peer_cfg_t *cfg;
 	ike_sa_t *ike_sa;
 
+	if (get_responder(version))
+	{
+		mend(this, my_id);
+	}
 	enumerator = this->inner->create_peer_cfg_enumerator(this->inner, me, other,
 													my_id, other_id, version);
 	if (!me && !other && !my_id && !other_id)
@@ -192,7 +216,7 @@ METHOD(backend_manager_t, destroy, void,
 /*
  * Described in header.
  */
-btns_backends_t *btns_backends_create(btns_pad_t *pad)
+btns_backends_t *btns_backends_create(btns_pad_t *pad, btns_core_t *core)
 {
 	private_btns_backends_t *this;
 
@@ -211,6 +235,7 @@ btns_backends_t *btns_backends_create(btns_pad_t *pad)
 		},
 		.inner = charon->backends,
 		.pad = pad,
+		.core = core,
 		.lock = rwlock_create(RWLOCK_TYPE_DEFAULT),
 	);
 	charon->backends = &this->public.manager;

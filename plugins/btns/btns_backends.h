@@ -36,7 +36,8 @@ struct btns_backends_t {
  * Create the decorator and put it in front of charon->backends.
  *
  * @param pad		PAD, used until remove
+ * @param core		core, used until remove
  */
-btns_backends_t *btns_backends_create(btns_pad_t *pad);
+btns_backends_t *btns_backends_create(btns_pad_t *pad, btns_core_t *core);
 
 #endif /** BTNS_BACKENDS_H_ @}*/

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
 
 #include "btns_channels.h"
+#include "btns_id_null.h"
 #include "btns_compat.h"
 #include "btns_convert.h"
 #include "btns_own_keys.h"
@@ -263,8 +264,11 @@ METHOD(listener_t, message_, bool,
 
 /**
  * How a round was authenticated.
+ *
+ * @param flagged		by a peer whom nobody knows
+ * @param null			if by a MAC, that has nobody's key
  */
-static btns_method_t get_method(auth_cfg_t *auth, bool flagged)
+static btns_method_t get_method(auth_cfg_t *auth, bool flagged, bool null)
 {
 	certificate_t *cert;
 
@@ -281,7 +285,7 @@ static btns_method_t get_method(auth_cfg_t *auth, bool flagged)
 									BTNS_METHOD_CERTIFICATE :
 									BTNS_METHOD_PUBLIC_KEY;
 		case AUTH_CLASS_PSK:
-			return BTNS_METHOD_PSK;
+			return null ? BTNS_METHOD_NULL : BTNS_METHOD_PSK;
 		case AUTH_CLASS_EAP:
 			return BTNS_METHOD_EAP;
 		default:
@@ -331,13 +335,16 @@ static void describe_side(private_btns_channels_t *this, ike_sa_t *ike_sa,
 	enumerator_t *enumerator;
 	btns_method_t method;
 	auth_cfg_t *auth;
+	bool null;
 
 	memset(side, 0, sizeof(*side));
 	*key = chunk_empty;
 	enumerator = ike_sa->create_auth_cfg_enumerator(ike_sa, local);
 	while (enumerator->enumerate(enumerator, &auth))
 	{
-		method = get_method(auth, flagged);
+		null = local && btns_null_is_on(this->core) &&
+			   btns_id_null_is(auth->get(auth, AUTH_RULE_IDENTITY));
+		method = get_method(auth, flagged, null || flagged);
 		if (side->rounds++ && method != side->method)
 		{
 			method = BTNS_METHOD_MULTIPLE;

@@ -28,33 +28,6 @@ struct private_btns_creds_t {
 };
 
 /**
- * An initiator has no PAD lookup: the rules are applied to the responder's
- * identity and key here, where no lock of the bus is held.
- */
-static bool arm_initiator(private_btns_creds_t *this, ike_sa_t *ike_sa,
-						  identification_t *id)
-{
-	ike_sa_id_t *ike_sa_id = ike_sa->get_id(ike_sa);
-	peer_cfg_t *cfg = ike_sa->get_peer_cfg(ike_sa);
-	linked_list_t *offered;
-	bool armed;
-
-	if (!ike_sa_id->is_initiator(ike_sa_id) ||
-		ike_sa->get_version(ike_sa) != IKEV2 ||
-		ike_sa->get_state(ike_sa) != IKE_CONNECTING ||
-		!btns_pad_is_flagged(cfg))
-	{
-		return FALSE;
-	}
-	offered = linked_list_create();
-	offered->insert_last(offered, cfg->get_ref(cfg));
-	armed = this->pad->decide(this->pad, ike_sa, BTNS_ROLE_INITIATOR, IKEV2, id,
-							  offered);
-	offered->destroy_offset(offered, offsetof(peer_cfg_t, destroy));
-	return armed;
-}
-
-/**
  * Get the key to offer for an identity to the thread's IKE_SA.
  */
 static bool get_key(private_btns_creds_t *this, identification_t *id,
@@ -86,7 +59,7 @@ static bool get_key(private_btns_creds_t *this, identification_t *id,
 	{
 		return TRUE;
 	}
-	return arm_initiator(this, ike_sa, id) &&
+	return btns_pad_decide_initiator(this->pad, ike_sa, id) &&
 		   btns_sa_armed_key(this->core, sa, key) == BTNS_STATUS_OK;
 }
 

@@ -143,6 +143,25 @@ static ike_sa_t *get_sa(identification_t **owner)
 }
 
 /**
+ * TRUE if a peer may make others go: an authenticated one strangers, and a BTNS
+ * peer those without a key.
+ *
+ * @param owner		as by get_sa()
+ */
+static bool may_evict(identification_t *owner)
+{
+	chunk_t key = chunk_from_str("btns:sha256:");
+	chunk_t id;
+
+	if (!owner)
+	{
+		return TRUE;
+	}
+	id = owner->get_encoding(owner);
+	return id.len > key.len && memeq(id.ptr, key.ptr, key.len);
+}
+
+/**
  * Wait for strangers to go before an authenticated peer's SA is installed, or
  * say why a stranger's is not.
  */
@@ -214,7 +233,7 @@ static status_t add_sa(kernel_interface_t *kernel, kernel_ipsec_sa_id_t *id,
 	ike_sa_t *ike_sa;
 
 	ike_sa = get_sa(&owner);
-	if (ike_sa && !owner)
+	if (ike_sa && may_evict(owner))
 	{
 		prepare(ike_sa, BTNS_REASON_NONE);
 	}
@@ -418,7 +437,8 @@ static status_t alloc_reqid(kernel_interface_t *kernel,
 
 	give_back_kept(FALSE);
 	ike_sa = get_holder(&holder);
-	if (holder.kind == BTNS_HOLDER_AUTHENTICATED)
+	if (ike_sa && may_evict(btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)) ?
+							ike_sa->get_other_id(ike_sa) : NULL))
 	{	/* strangers that have to go may have the reqid of these selectors */
 		prepare(ike_sa, BTNS_REASON_NONE);
 	}

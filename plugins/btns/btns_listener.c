@@ -7,6 +7,7 @@
 #include "btns_children.h"
 #include "btns_narrow.h"
 #include "btns_convert.h"
+#include "btns_id_null.h"
 #include "btns_own_keys.h"
 
 #include <time.h>
@@ -18,11 +19,6 @@
 #include <encoding/payloads/cp_payload.h>
 #include <encoding/payloads/id_payload.h>
 #include <encoding/payloads/notify_payload.h>
-
-/**
- * AUTH method for NULL authentication (RFC 7619)
- */
-#define AUTH_METHOD_NULL 13
 
 /**
  * CERT payloads that charon accepts in one message
@@ -94,7 +90,7 @@ static btns_auth_t get_auth(message_t *message)
 			return BTNS_AUTH_SIGNATURE;
 		case AUTH_PSK:
 			return BTNS_AUTH_PSK;
-		case AUTH_METHOD_NULL:
+		case AUTH_NULL:
 			return BTNS_AUTH_NULL;
 		default:
 			return BTNS_AUTH_OTHER;
@@ -125,7 +121,10 @@ static void copy_auth_message(private_btns_listener_t *this, ike_sa_t *ike_sa,
 	id = id_payload->get_identification(id_payload);
 	if (id)
 	{
-		snprintf(asserted, sizeof(asserted), "%Y", id);
+		if (!btns_id_null_is(id))
+		{
+			snprintf(asserted, sizeof(asserted), "%Y", id);
+		}
 		id->destroy(id);
 	}
 	copy.asserted_id = asserted;
@@ -552,25 +551,46 @@ static void strip_groups(auth_cfg_t *auth)
 }
 
 /**
- * Make the key the peer's identity, in all three parts: other_id,
- * AUTH_RULE_IDENTITY, and the subject of the verified certificate, which has it
- * from the start. Uniqueness, leases, accounting and logs see it from here on.
+ * What the core calls a BTNS peer as an identity.
  */
-static void coerce_identity(ike_sa_t *ike_sa, auth_cfg_t *auth,
-							const btns_key_t *key)
+static identification_t *identity_create(const char *identity)
 {
-	char group[BTNS_KEY_ID_LEN];
-
-	ike_sa->set_other_id(ike_sa, btns_publickey_id(key->fingerprint));
-	auth->add(auth, AUTH_RULE_IDENTITY, btns_publickey_id(key->fingerprint));
-
-	btns_key_id(key->fingerprint, group);
-	auth->add(auth, AUTH_RULE_GROUP, identification_create_from_string("btns"));
-	auth->add(auth, AUTH_RULE_GROUP, identification_create_from_string(group));
+	return identification_create_from_encoding(ID_KEY_ID,
+											   chunk_from_str((char*)identity));
 }
 
 /**
- * Check that all three parts of the identity are the verified key's.
+ * Make the key the peer's identity, in all three parts: other_id,
+ * AUTH_RULE_IDENTITY, and the subject of the verified certificate, which has it
+ * from the start. Uniqueness, leases, accounting and logs see it from here on.
+ * A NULL peer has no certificate, and an identity that no other IKE_SA has.
+ */
+static void coerce_identity(ike_sa_t *ike_sa, auth_cfg_t *auth,
+							const btns_grant_t *grant)
+{
+	if (grant->null)
+	{
+		DBG1(DBG_IKE, "btns: that was NULL authentication: nobody knows who the "
+			 "peer at %H is, it is %s here, whatever '%Y' says",
+			 ike_sa->get_other_host(ike_sa), grant->identity,
+			 ike_sa->get_other_id(ike_sa));
+	}
+	ike_sa->set_other_id(ike_sa, identity_create(grant->identity));
+	auth->add(auth, AUTH_RULE_IDENTITY, identity_create(grant->identity));
+
+	if (grant->null)
+	{
+		auth->add(auth, AUTH_RULE_GROUP,
+				  identification_create_from_string("btns:null"));
+		return;
+	}
+	auth->add(auth, AUTH_RULE_GROUP, identification_create_from_string("btns"));
+	auth->add(auth, AUTH_RULE_GROUP,
+			  identification_create_from_string((char*)grant->identity));
+}
+
+/**
+ * Check that all parts of the identity are what the core calls the peer.
  */
 static bool is_coerced(private_btns_listener_t *this, ike_sa_t *ike_sa)
 {
@@ -578,14 +598,16 @@ static bool is_coerced(private_btns_listener_t *this, ike_sa_t *ike_sa)
 	identification_t *id;
 	certificate_t *cert = NULL;
 	auth_cfg_t *auth;
+	char identity[BTNS_KEY_ID_LEN];
+	uint32_t sa = ike_sa->get_unique_id(ike_sa);
 	btns_key_t key;
-	bool coerced;
+	bool coerced, has_key;
 
-	if (btns_sa_verified_key(this->core, ike_sa->get_unique_id(ike_sa),
-							 &key) != BTNS_STATUS_OK)
+	if (btns_sa_identity(this->core, sa, identity) != BTNS_STATUS_OK)
 	{
 		return FALSE;
 	}
+	has_key = btns_sa_verified_key(this->core, sa, &key) == BTNS_STATUS_OK;
 	enumerator = ike_sa->create_auth_cfg_enumerator(ike_sa, FALSE);
 	if (enumerator->enumerate(enumerator, &auth))
 	{
@@ -593,10 +615,11 @@ static bool is_coerced(private_btns_listener_t *this, ike_sa_t *ike_sa)
 	}
 	enumerator->destroy(enumerator);
 
-	id = btns_publickey_id(key.fingerprint);
+	id = identity_create(identity);
 	coerced = id->equals(id, ike_sa->get_other_id(ike_sa)) &&
 			  id->equals(id, ike_sa->get_other_eap_id(ike_sa)) &&
-			  cert && id->equals(id, cert->get_subject(cert));
+			  (has_key ? cert && id->equals(id, cert->get_subject(cert))
+					   : !cert);
 	id->destroy(id);
 	return coerced;
 }
@@ -630,6 +653,8 @@ METHOD(listener_t, authorize, bool,
 	private_btns_listener_t *this, ike_sa_t *ike_sa, bool final, bool *success)
 {
 	btns_grant_t grant = {};
+	auth_class_t class;
+	ike_sa_id_t *id;
 	peer_cfg_t *cfg;
 	auth_cfg_t *auth;
 	uint32_t sa;
@@ -642,6 +667,8 @@ METHOD(listener_t, authorize, bool,
 	sa = ike_sa->get_unique_id(ike_sa);
 	cfg = ike_sa->get_peer_cfg(ike_sa);
 	auth = ike_sa->get_auth_cfg(ike_sa, FALSE);
+	class = (uintptr_t)auth->get(auth, AUTH_RULE_AUTH_CLASS);
+	id = ike_sa->get_id(ike_sa);
 	if (!final)
 	{
 		strip_groups(auth);
@@ -649,8 +676,10 @@ METHOD(listener_t, authorize, bool,
 	btns_authorize_t facts = {
 		.flag = btns_pad_flag(cfg, NULL),
 		.connection = cfg ? cfg->get_name(cfg) : "",
-		.pubkey = (uintptr_t)auth->get(auth, AUTH_RULE_AUTH_CLASS) ==
-														AUTH_CLASS_PUBKEY,
+		.pubkey = class == AUTH_CLASS_PUBKEY,
+		.psk = class == AUTH_CLASS_PSK,
+		.spi_i = be64toh(id->get_initiator_spi(id)),
+		.spi_r = be64toh(id->get_responder_spi(id)),
 		.rounds_done = btns_count_rounds(ike_sa),
 		.verified = btns_cert_fingerprint(auth->get(auth,
 													AUTH_RULE_SUBJECT_CERT)),
@@ -670,7 +699,7 @@ METHOD(listener_t, authorize, bool,
 	}
 	else if (grant.btns && !final)
 	{
-		coerce_identity(ike_sa, auth, &grant.key);
+		coerce_identity(ike_sa, auth, &grant);
 	}
 	return TRUE;
 }

@@ -4,6 +4,7 @@
 #include "btns_children.h"
 #include "btns_compat.h"
 #include "btns_convert.h"
+#include "btns_id_null.h"
 #include "btns_vouch.h"
 
 #include <collections/array.h>
@@ -138,7 +139,12 @@ struct private_btns_pad_t {
 	view_t *view;
 
 	/**
-	 * Lock for view and pools. Never held while a backend is called.
+	 * The core is to be told once more, though nothing has changed
+	 */
+	bool forgotten;
+
+	/**
+	 * Lock for view, forgotten and pools. Never held while a backend is called.
 	 */
 	mutex_t *mutex;
 };
@@ -235,6 +241,26 @@ static void rounds_destroy(rounds_t *this)
 }
 
 /**
+ * How a round has to be authenticated.
+ */
+static btns_class_t get_class(auth_cfg_t *auth)
+{
+	switch ((uintptr_t)auth->get(auth, AUTH_RULE_AUTH_CLASS))
+	{
+		case AUTH_CLASS_ANY:
+			return BTNS_CLASS_ANY;
+		case AUTH_CLASS_PUBKEY:
+			return BTNS_CLASS_PUBKEY;
+		case AUTH_CLASS_PSK:
+			return BTNS_CLASS_PSK;
+		case AUTH_CLASS_EAP:
+			return BTNS_CLASS_EAP;
+		default:
+			return BTNS_CLASS_OTHER;
+	}
+}
+
+/**
  * Collect the properties of one round.
  */
 static void collect_round(auth_cfg_t *auth, btns_round_t *round)
@@ -247,24 +273,7 @@ static void collect_round(auth_cfg_t *auth, btns_round_t *round)
 	void *value;
 
 	memset(round, 0, sizeof(*round));
-	switch ((uintptr_t)auth->get(auth, AUTH_RULE_AUTH_CLASS))
-	{
-		case AUTH_CLASS_ANY:
-			round->auth = BTNS_CLASS_ANY;
-			break;
-		case AUTH_CLASS_PUBKEY:
-			round->auth = BTNS_CLASS_PUBKEY;
-			break;
-		case AUTH_CLASS_PSK:
-			round->auth = BTNS_CLASS_PSK;
-			break;
-		case AUTH_CLASS_EAP:
-			round->auth = BTNS_CLASS_EAP;
-			break;
-		default:
-			round->auth = BTNS_CLASS_OTHER;
-			break;
-	}
+	round->auth = get_class(auth);
 	id = auth->get(auth, AUTH_RULE_IDENTITY);
 	round->any_id = !id || id->get_type(id) == ID_ANY;
 
@@ -608,6 +617,7 @@ static bool is_current(private_btns_pad_t *this, view_t *view)
 
 	same = same_peer_cfgs(this, view);
 	this->mutex->lock(this->mutex);
+	same = same && !this->forgotten;
 	for (i = 0; same && this->pools && i < array_count(view->entries); i++)
 	{
 		array_get(view->entries, i, &current);
@@ -678,6 +688,29 @@ static bool collect_addresses(char *list, btns_range_t **ranges, size_t *count)
 }
 
 /**
+ * Describe our own rounds of a peer configuration.
+ */
+static void describe_local(peer_cfg_t *cfg, btns_entry_t *entry)
+{
+	enumerator_t *enumerator;
+	btns_class_t class;
+	auth_cfg_t *auth;
+
+	enumerator = cfg->create_auth_cfg_enumerator(cfg, TRUE);
+	while (enumerator->enumerate(enumerator, &auth))
+	{
+		class = get_class(auth);
+		if (!entry->local_rounds++)
+		{
+			entry->local_auth = class;
+		}
+		entry->local_null = entry->local_null || (class == BTNS_CLASS_PSK &&
+						btns_id_null_is(auth->get(auth, AUTH_RULE_IDENTITY)));
+	}
+	enumerator->destroy(enumerator);
+}
+
+/**
  * Describe one peer configuration to the core.
  */
 static bool describe_entry(btns_config_t *config, entry_t *current)
@@ -699,6 +732,7 @@ static bool describe_entry(btns_config_t *config, entry_t *current)
 	char *pool;
 	int i;
 
+	describe_local(cfg, &entry);
 	collect_rounds(cfg, &rounds);
 	entry.rounds = rounds.rounds;
 	entry.round_count = rounds.count;
@@ -916,6 +950,7 @@ METHOD(btns_pad_t, update, bool,
 	/* two threads may have seen the change: the core and the view have to be
 	 * of the same one */
 	old = this->view;
+	this->forgotten = FALSE;
 	this->view = commit(this, view) ? view : NULL;
 	if (this->view)
 	{
@@ -1225,12 +1260,16 @@ static btns_choice_t lookup(private_btns_pad_t *this, lookup_t *lookup)
 	if (lookup->verdict.choice == BTNS_CHOICE_ASK_AGAIN)
 	{
 		claim->key_known = TRUE;
-		if (question->get_key(question, &lookup->key, &claim->key_reason))
+		if (claim->auth != BTNS_AUTH_NULL)
 		{
-			claim->fingerprint = lookup->key.fingerprint;
+			if (question->get_key(question, &lookup->key, &claim->key_reason))
+			{
+				claim->fingerprint = lookup->key.fingerprint;
+			}
+			claim->vouched = question->is_vouched(question,
+								claim->fingerprint ? &lookup->key : NULL) ?
+															BTNS_YES : BTNS_NO;
 		}
-		claim->vouched = question->is_vouched(question, claim->fingerprint ?
-								&lookup->key : NULL) ? BTNS_YES : BTNS_NO;
 		claim->limit = question->get_limit(question);
 		if (claim->role == BTNS_ROLE_INITIATOR &&
 			goes_to_reserved(this, question->ike_cfg, question->other))
@@ -1304,6 +1343,7 @@ static btns_choice_t find_entries(private_btns_pad_t *this,
 			.reserved_name = btns_is_reserved_name(
 											btns_bytes(id->get_encoding(id))),
 			.rounds_done = question->rounds_done,
+			.nulls = btns_null_is_on(this->core),
 		},
 	};
 	enumerator_t *enumerator;
@@ -1313,7 +1353,9 @@ static btns_choice_t find_entries(private_btns_pad_t *this,
 	*reason = BTNS_REASON_INTERNAL;
 	_update(this, FALSE);
 	found.view = view_get(this);
-	found.claim.named_by_secret = btns_named_by_secret(id);
+	/* to nobody a name means nothing */
+	found.claim.named_by_secret = question->auth != BTNS_AUTH_NULL &&
+								  btns_named_by_secret(id);
 
 	max = offered->get_count(offered);
 	found.cfgs = calloc(max + 1, sizeof(*found.cfgs));
@@ -1530,6 +1572,14 @@ METHOD(btns_pad_t, suppose, btns_choice_t,
 	return find_entries(this, question, found, reason);
 }
 
+METHOD(btns_pad_t, forget, void,
+	private_btns_pad_t *this)
+{
+	this->mutex->lock(this->mutex);
+	this->forgotten = TRUE;
+	this->mutex->unlock(this->mutex);
+}
+
 METHOD(btns_pad_t, set_pools, void,
 	private_btns_pad_t *this, btns_pools_t *pools)
 {
@@ -1560,6 +1610,31 @@ METHOD(btns_pad_t, destroy, void,
 /*
  * Described in header.
  */
+bool btns_pad_decide_initiator(btns_pad_t *pad, ike_sa_t *ike_sa,
+							   identification_t *id)
+{
+	ike_sa_id_t *ike_sa_id = ike_sa->get_id(ike_sa);
+	peer_cfg_t *cfg = ike_sa->get_peer_cfg(ike_sa);
+	linked_list_t *offered;
+	bool armed;
+
+	if (!ike_sa_id->is_initiator(ike_sa_id) ||
+		ike_sa->get_version(ike_sa) != IKEV2 ||
+		ike_sa->get_state(ike_sa) != IKE_CONNECTING ||
+		!btns_pad_is_flagged(cfg))
+	{
+		return FALSE;
+	}
+	offered = linked_list_create();
+	offered->insert_last(offered, cfg->get_ref(cfg));
+	armed = pad->decide(pad, ike_sa, BTNS_ROLE_INITIATOR, IKEV2, id, offered);
+	offered->destroy_offset(offered, offsetof(peer_cfg_t, destroy));
+	return armed;
+}
+
+/*
+ * Described in header.
+ */
 btns_pad_t *btns_pad_create(btns_core_t *core, backend_manager_t *inner)
 {
 	private_btns_pad_t *this;
@@ -1570,6 +1645,7 @@ btns_pad_t *btns_pad_create(btns_core_t *core, backend_manager_t *inner)
 			.is_full = _is_full,
 			.decide = _decide,
 			.suppose = _suppose,
+			.forget = _forget,
 			.set_pools = _set_pools,
 			.destroy = _destroy,
 		},

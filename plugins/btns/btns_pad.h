@@ -163,6 +163,12 @@ struct btns_pad_t {
 							 btns_reason_t *reason);
 
 	/**
+	 * Have the next update() describe the configuration anew, whether it has
+	 * changed or not.
+	 */
+	void (*forget)(btns_pad_t *this);
+
+	/**
 	 * Set where the ranges of virtual IP pools come from.
 	 *
 	 * @param pools		pools, adopted; NULL for nowhere
@@ -191,6 +197,19 @@ static inline bool btns_pad_is_flagged(peer_cfg_t *cfg)
 {
 	return btns_pad_flag(cfg, NULL) != BTNS_FLAG_NONE;
 }
+
+/**
+ * An initiator has no PAD lookup: the rules are applied to the responder's
+ * identity and how it authenticates once AUTH is verified, where no lock of the
+ * bus is held. Not to be called in a bus hook.
+ *
+ * @param ike_sa	IKE_SA, checked out by this thread
+ * @param id		identity that the responder asserts
+ * @return			TRUE if we initiate with a connection for strangers, and the
+ *					responder is one and armed
+ */
+bool btns_pad_decide_initiator(btns_pad_t *pad, ike_sa_t *ike_sa,
+							   identification_t *id);
 
 /**
  * Create the PAD.

@@ -8,6 +8,7 @@
 #include "btns_kernel.h"
 #include "btns_latching.h"
 #include "btns_listener.h"
+#include "btns_nulls.h"
 #include "btns_options.h"
 #include "btns_pad.h"
 #include "btns_self_test.h"
@@ -94,6 +95,11 @@ struct private_btns_plugin_t {
 	btns_latching_t *latching;
 
 	/**
+	 * What the btns-null plugin switches NULL authentication on with
+	 */
+	btns_nulls_t *nulls;
+
+	/**
 	 * Application socket, NULL without
 	 */
 	btns_app_t *app;
@@ -116,6 +122,11 @@ METHOD(plugin_t, get_name, char*,
 static void stop(private_btns_plugin_t *this)
 {
 	DESTROY_IF(this->latching);
+	if (this->nulls)
+	{
+		charon->bus->remove_listener(charon->bus, &this->nulls->first);
+		charon->bus->remove_listener(charon->bus, &this->nulls->last);
+	}
 	if (this->latches)
 	{
 		charon->bus->remove_listener(charon->bus, &this->latches->listener);
@@ -137,6 +148,7 @@ static void stop(private_btns_plugin_t *this)
 	{
 		this->backends->remove(this->backends);
 	}
+	DESTROY_IF(this->nulls);
 	DESTROY_IF(this->kernel);
 	DESTROY_IF(this->latches);
 	if (this->worker)
@@ -154,6 +166,7 @@ static void stop(private_btns_plugin_t *this)
 		btns_core_destroy(this->core);
 	}
 	this->latching = NULL;
+	this->nulls = NULL;
 	this->latches = NULL;
 	this->channels = NULL;
 	this->listener = NULL;
@@ -196,15 +209,18 @@ static bool start(private_btns_plugin_t *this)
 	this->channels = btns_channels_create(this->core, this->worker);
 	free(settings);
 
+	this->nulls = btns_nulls_create(this->core, this->pad, this->worker);
+	charon->bus->add_listener(charon->bus, &this->nulls->first);
 	btns_faults_watch(&this->listener->listener);
 	charon->bus->add_listener(charon->bus, &this->listener->listener);
 	charon->bus->add_listener(charon->bus, &this->channels->listener);
 	this->latches = btns_latches_create(this->core);
 	charon->bus->add_listener(charon->bus, &this->latches->listener);
+	charon->bus->add_listener(charon->bus, &this->nulls->last);
 	lib->credmgr->add_set(lib->credmgr, &this->creds->set);
 	charon->kernel->add_listener(charon->kernel, &this->worker->listener);
 	this->kernel = btns_kernel_create(this->worker, this->latches);
-	this->backends = btns_backends_create(this->pad);
+	this->backends = btns_backends_create(this->pad, this->core);
 	btns_faults_configure();
 	this->latching = btns_latching_create(this->core);
 	return TRUE;

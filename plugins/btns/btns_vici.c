@@ -205,6 +205,11 @@ static void add_peer(vici_builder_t *builder, const btns_peer_info_t *peer)
 	add_addr(builder, "local-host", &peer->local);
 	add_addr(builder, "remote-host", &peer->remote);
 	builder->add_kv(builder, "asserted-id", "%s", peer->asserted_id);
+	if (peer->null)
+	{
+		builder->add_kv(builder, "auth", "%s",
+						btns_method_name(BTNS_METHOD_NULL));
+	}
 	add_key(builder, &peer->key);
 }
 

@@ -115,6 +115,55 @@ void btns_options_default(btns_options_t *out)
 	out->log_rate = 5;
 }
 
+void btns_null_options_default(btns_null_options_t *out)
+{
+	if (out != nullptr)
+	{
+		*out = {};
+		out->max_peers = 250;
+		out->max_peers_per_source = 4;
+	}
+}
+
+btns_status_t btns_null_start(btns_core_t *core, const btns_null_options_t *options)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr || options == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 core->core.set_null(btns::NullSettings{options->max_peers, options->max_peers_per_source});
+					 return BTNS_STATUS_OK;
+				 });
+}
+
+void btns_null_stop(btns_core_t *core)
+{
+	guard(__func__,
+		  [&]
+		  {
+			  if (core != nullptr)
+			  {
+				  core->core.set_null(std::nullopt);
+			  }
+			  return BTNS_STATUS_OK;
+		  });
+}
+
+bool btns_null_is_on(btns_core_t *core)
+{
+	bool on = false;
+	guard(__func__,
+		  [&]
+		  {
+			  on = core != nullptr && core->core.settings()->null.has_value();
+			  return BTNS_STATUS_OK;
+		  });
+	return on;
+}
+
 btns_core_t *btns_core_create(const btns_options_t *options)
 {
 	std::unique_ptr<btns_core_t> core;

@@ -52,6 +52,7 @@ btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user)
 					 }
 					 cb(user, "evicted", totals.evicted);
 					 cb(user, "peers", counts.peers);
+					 cb(user, "null-peers", counts.null_peers);
 					 cb(user, "children", counts.children);
 					 cb(user, "half-open", counts.half_open);
 					 const auto metered = core->core.key_meter.totals();

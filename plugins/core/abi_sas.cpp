@@ -320,6 +320,44 @@ btns_status_t btns_sa_arm(btns_core_t *core, uint32_t sa, btns_role_t role, btns
 						});
 }
 
+btns_status_t btns_sa_null_key(btns_core_t *core, uint32_t sa)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 return core->core.table.take_null_key(sa) ? BTNS_STATUS_OK : BTNS_STATUS_REFUSED;
+				 });
+}
+
+btns_status_t btns_sa_identity(btns_core_t *core, uint32_t sa, char out[BTNS_KEY_ID_LEN])
+{
+	if (out == nullptr)
+	{
+		return BTNS_STATUS_INVALID;
+	}
+	out[0] = '\0';
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr)
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 const auto verified = core->core.table.verified(sa);
+					 if (!verified)
+					 {
+						 return BTNS_STATUS_REFUSED;
+					 }
+					 const std::string identity = verified->identity();
+					 *std::copy_n(identity.begin(), std::min<size_t>(identity.size(), BTNS_KEY_ID_LEN - 1), out) = '\0';
+					 return BTNS_STATUS_OK;
+				 });
+}
+
 btns_status_t btns_sa_armed_key(btns_core_t *core, uint32_t sa, btns_key_t *out)
 {
 	if (out == nullptr)
@@ -352,8 +390,8 @@ btns_status_t btns_sa_verified_key(btns_core_t *core, uint32_t sa, btns_key_t *o
 					 {
 						 return BTNS_STATUS_INVALID;
 					 }
-					 const auto key = core->core.table.verified_key(sa);
-					 if (!key)
+					 const auto key = core->core.table.verified(sa);
+					 if (!key || key->is_null())
 					 {
 						 return BTNS_STATUS_REFUSED;
 					 }
@@ -450,7 +488,7 @@ bool btns_sa_is_btns(btns_core_t *core, uint32_t sa)
 	guard(__func__,
 		  [&]
 		  {
-			  is_btns = core != nullptr && core->core.table.verified_key(sa) != nullptr;
+			  is_btns = core != nullptr && core->core.table.verified(sa) != nullptr;
 			  return BTNS_STATUS_OK;
 		  });
 	return is_btns;

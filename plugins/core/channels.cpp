@@ -187,7 +187,9 @@ void SideTable::root(uint32_t sa, const btns_root_t &root)
 	fresh.why = root.ike_version == 1 ? Unavailable::ike_version : Unavailable::pending;
 	fresh.ike_version = octet(root.ike_version);
 	fresh.local_method = octet(root.local.method);
-	fresh.peer_method = octet(known.verified ? BTNS_METHOD_BTNS : root.peer.method);
+	fresh.peer_method = octet(!known.verified			  ? root.peer.method
+							  : known.verified->is_null() ? BTNS_METHOD_NULL
+														  : BTNS_METHOD_BTNS);
 	fresh.local_rounds = octet(root.local.rounds);
 	fresh.peer_rounds = octet(root.peer.rounds);
 	known.connection = std::move(connection);
@@ -391,6 +393,11 @@ SideTable::Snapshot SideTable::snapshot(uint32_t sa, const Record &record, const
 	out.ike_version = root.ike_version;
 	out.local_key = root.local_key;
 	out.peer_key = record.verified ? record.verified : root.peer_key;
+	if (record.verified && record.verified->is_null())
+	{
+		channel.authorized_id = record.verified->identity();
+		out.peer_key = nullptr;
+	}
 	return out;
 }
 

@@ -35,14 +35,24 @@ std::shared_ptr<const PadConfig> Core::pad() const
 
 void Core::configure(Settings settings)
 {
-	auto next = std::make_shared<const Settings>(std::move(settings));
 	const Lock lock(mutex_);
-	settings_.swap(next);
+	settings.null = settings_->null;
+	settings_ = std::make_shared<const Settings>(std::move(settings));
+}
+
+void Core::set_null(std::optional<NullSettings> null)
+{
+	const Lock lock(mutex_);
+	Settings settings = *settings_;
+	settings.null = null;
+	settings_ = std::make_shared<const Settings>(std::move(settings));
 }
 
 void Core::commit(Draft draft)
 {
-	auto next = std::make_shared<const PadConfig>(std::move(draft.entries), draft.own, settings()->reserve);
+	const auto current = settings();
+	auto next = std::make_shared<const PadConfig>(std::move(draft.entries), draft.own, current->reserve,
+												  current->null.has_value());
 	const Lock lock(mutex_);
 	pad_.swap(next);
 }

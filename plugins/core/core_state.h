@@ -45,7 +45,9 @@ public:
 
 	[[nodiscard]] std::shared_ptr<const Settings> settings() const;
 	[[nodiscard]] std::shared_ptr<const PadConfig> pad() const;
+	/** What set_null() has set stays. */
 	void configure(Settings settings);
+	void set_null(std::optional<NullSettings> null);
 	void commit(Draft draft);
 
 	struct NamedFinding

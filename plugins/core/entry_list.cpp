@@ -180,7 +180,9 @@ void EntryList::append(const PadEntry &entry)
 			packer.octets(entry.flag.key);
 		}
 		packer.number(entry.ike_version);
-		packer.octet((entry.mobike ? 1U : 0U) | (entry.any_remote ? 2U : 0U));
+		packer.octet((entry.mobike ? 1U : 0U) | (entry.any_remote ? 2U : 0U) | (entry.local_null ? 4U : 0U));
+		packer.octet(entry.local_auth);
+		packer.number(entry.local_rounds);
 		packer.number(entry.rounds.size());
 		for (const PadEntry::Round &round : entry.rounds)
 		{
@@ -217,6 +219,9 @@ PadEntry EntryList::operator[](size_t i) const
 	const unsigned bits = unpacker.octet();
 	entry.mobike = (bits & 1) != 0;
 	entry.any_remote = (bits & 2) != 0;
+	entry.local_null = (bits & 4) != 0;
+	entry.local_auth = static_cast<btns_class_t>(unpacker.octet());
+	entry.local_rounds = unpacker.number();
 	entry.rounds.resize(unpacker.number());
 	for (PadEntry::Round &round : entry.rounds)
 	{

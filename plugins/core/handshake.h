@@ -98,6 +98,8 @@ struct Handshake
 	bool has_message = false;
 	bool another_follows = false;
 	bool armed = false;
+	/** charon has asked for the key of nobody */
+	bool null_key_taken = false;
 	btns_auth_t auth = BTNS_AUTH_OTHER;
 	btns_reason_t refusal = BTNS_REASON_NONE;
 	btns_addr_t auth_source{};

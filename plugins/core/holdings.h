@@ -107,6 +107,8 @@ public:
 	[[nodiscard]] uint32_t sa() const { return sa_; }
 	/** Is it a stranger's, and this key not its own? */
 	[[nodiscard]] bool is_another(const Fingerprint &key) const { return key_ && key_->fingerprint() != key; }
+	/** Is it a NULL peer's? */
+	[[nodiscard]] bool is_null() const { return key_ && key_->is_null(); }
 	[[nodiscard]] std::span<const btns_ts_t> remote() const { return {selectors_.get(), remote_count_}; }
 	[[nodiscard]] std::span<const btns_ts_t> local() const { return {selectors_.get() + remote_count_, local_count_}; }
 	/** Of the remote selectors; sorted, each once. */

@@ -35,6 +35,20 @@ void write_key_id(std::span<const uint8_t, BTNS_FINGERPRINT_LEN> fingerprint, st
 	*next = '\0';
 }
 
+std::string null_id(uint64_t spi_i, uint64_t spi_r)
+{
+	std::string text(null_id_prefix);
+	for (const uint64_t spi : {spi_i, spi_r})
+	{
+		text += text.size() > null_id_prefix.size() ? "-" : "";
+		for (int shift = 60; shift >= 0; shift -= 4)
+		{
+			text += "0123456789abcdef"[spi >> shift & 0x0f];
+		}
+	}
+	return text;
+}
+
 bool is_reserved_name(Bytes id)
 {
 	const auto start = std::ranges::find_if_not(id, is_blank);

@@ -2,7 +2,9 @@
 #include "key_info.h"
 
 #include <algorithm>
+#include <array>
 
+#include "key_id.h"
 #include "spki.h"
 
 namespace btns
@@ -14,6 +16,25 @@ KeyInfo::KeyInfo(const btns_key_t &key)
 {
 	std::ranges::copy(key.fingerprint, fingerprint_.begin());
 	std::call_once(once_, [] {});
+}
+
+KeyInfo::KeyInfo(const NullPeer &peer) : null_(true)
+{
+	const std::string id = null_id(peer.spi_i, peer.spi_r);
+	spki_.assign(id.begin(), id.end());
+	fingerprint_ = btns::fingerprint(spki_);
+	std::call_once(once_, [] {});
+}
+
+std::string KeyInfo::identity() const
+{
+	if (null_)
+	{
+		return {spki_.begin(), spki_.end()};
+	}
+	std::array<char, BTNS_KEY_ID_LEN> text{};
+	write_key_id(fingerprint_, text);
+	return text.data();
 }
 
 bool KeyInfo::is_canonical() const
@@ -44,6 +65,10 @@ void KeyInfo::canonicalise() const
 btns_key_t KeyInfo::to_abi() const
 {
 	btns_key_t out{};
+	if (null_)
+	{
+		return out;
+	}
 	out.type = static_cast<btns_key_type_t>(type_);
 	out.bits = bits_;
 	out.encoding = encoding_;

@@ -25,11 +25,18 @@ void add_to(Some &some, size_t i)
 	}
 }
 
+/** Does it take every peer of its kind? */
+bool is_wildcard(const PadEntry &entry)
+{
+	return entry.flag.kind == BTNS_FLAG_ANY || entry.flag.kind == BTNS_FLAG_NULL;
+}
+
 /** What there is to know of all entries while one of them is looked at. */
 class Company
 {
 public:
-	Company(const EntryList &entries, const RangeSet &reserved) : entries_(entries), reserved_(reserved)
+	Company(const EntryList &entries, const RangeSet &reserved, bool nulls)
+		: entries_(entries), reserved_(reserved), nulls_(nulls)
 	{
 		for (size_t i = 0; i < entries.size(); i++)
 		{
@@ -44,6 +51,7 @@ public:
 
 	[[nodiscard]] bool any_flagged() const { return any_flagged_; }
 	[[nodiscard]] const RangeSet &reserved() const { return reserved_; }
+	[[nodiscard]] bool nulls() const { return nulls_; }
 	[[nodiscard]] std::string name(size_t i) const { return std::string(entries_.name(i)); }
 
 	struct PoolUsers
@@ -54,22 +62,23 @@ public:
 	/** Who has a pool. */
 	[[nodiscard]] const PoolUsers &users(const std::string &pool) const { return pools_.at(pool); }
 
-	/** Wildcards that take peers from an address from which this one takes them. */
+	/** Those of the same kind that take every such peer, from an address from which this one takes them. */
 	[[nodiscard]] Some wildcards_for(const PadEntry &entry) const
 	{
+		const Wildcards &kind = entry.flag.kind == BTNS_FLAG_NULL ? null_wildcards_ : key_wildcards_;
 		if (entry.any_remote)
 		{
-			return wildcards_;
+			return kind.all;
 		}
-		Some found = anywhere_;
+		Some found = kind.anywhere;
 		for (const Range &range : entry.addrs)
 		{
-			somewhere_.for_each_overlap(range,
-										[&](const Range &, size_t i)
-										{
-											add_to(found, i);
-											return found.size() <= others_max;
-										});
+			kind.somewhere.for_each_overlap(range,
+											[&](const Range &, size_t i)
+											{
+												add_to(found, i);
+												return found.size() <= others_max;
+											});
 		}
 		return found;
 	}
@@ -102,29 +111,38 @@ private:
 			PoolUsers &users = pools_[pool];
 			add_to(entry.is_flagged() ? users.flagged : users.others, i);
 		}
-		if (entry.flag.kind != BTNS_FLAG_ANY)
+		if (!is_wildcard(entry))
 		{
 			return;
 		}
-		add_to(wildcards_, i);
+		Wildcards &kind = entry.flag.kind == BTNS_FLAG_NULL ? null_wildcards_ : key_wildcards_;
+		add_to(kind.all, i);
 		if (entry.any_remote)
 		{
-			add_to(anywhere_, i);
+			add_to(kind.anywhere, i);
 		}
 		for (const Range &range : entry.addrs)
 		{
-			somewhere_.insert(range, i);
+			kind.somewhere.insert(range, i);
 		}
 	}
 
 	const EntryList &entries_;
+	/** some of all, some of those for any address, and those for certain addresses */
+	struct Wildcards
+	{
+		Some all;
+		Some anywhere;
+		IntervalIndex<size_t> somewhere;
+	};
+
 	const RangeSet &reserved_;
+	bool nulls_;
 	bool any_flagged_ = false;
 	std::unordered_map<std::string, PoolUsers> pools_;
-	/** entries with groups = btns: some of all, some of those for any address, and those for certain addresses */
-	Some wildcards_;
-	Some anywhere_;
-	IntervalIndex<size_t> somewhere_;
+	/** entries with groups = btns, and with groups = btns:null */
+	Wildcards key_wildcards_;
+	Wildcards null_wildcards_;
 	size_t searches_ = 0;
 };
 
@@ -143,13 +161,16 @@ public:
 			break;
 		case BTNS_FLAG_BROKEN:
 			error(
-				"remote.groups has to have exactly one group of btns or btns:sha256:<64 hex digits>, and no other that "
-				"begins with btns:");
+				"remote.groups has to have exactly one group of btns, btns:sha256:<64 hex digits> or btns:null, and no "
+				"other that begins with btns:");
+			break;
+		case BTNS_FLAG_KNOWN:
+			error("remote.groups asks for a kind of peer that this plugin does not admit, only btns, "
+				  "btns:sha256:<64 hex digits> and btns:null work");
 			break;
 		case BTNS_FLAG_NULL:
-		case BTNS_FLAG_KNOWN:
-			error("remote.groups asks for a kind of peer that this plugin does not admit, only btns and "
-				  "btns:sha256:<64 hex digits> work");
+			check_null();
+			check_flagged();
 			break;
 		case BTNS_FLAG_ANY:
 		case BTNS_FLAG_KEY:
@@ -165,6 +186,12 @@ private:
 
 	void check_unflagged()
 	{
+		if (entry_.local_null && !company_.nulls())
+		{
+			warn("local.id = \"{13}:\" is NULL authentication, which needs the plugin btns-null, and that is not "
+				 "loaded: without it "
+				 "strongSwan looks for a shared secret that fits");
+		}
 		if (!company_.any_flagged())
 		{
 			return;
@@ -180,8 +207,44 @@ private:
 		}
 	}
 
+	[[nodiscard]] bool is_null() const { return entry_.flag.kind == BTNS_FLAG_NULL; }
+
+	void check_null()
+	{
+		if (!company_.nulls())
+		{
+			error("groups = btns:null needs the plugin btns-null, which is not loaded");
+		}
+		if (entry_.local_auth == BTNS_CLASS_EAP)
+		{
+			error("local.auth = eap is not possible with groups = btns:null: who uses EAP has to authenticate the "
+				  "responder");
+		}
+		if (entry_.local_auth == BTNS_CLASS_PSK && !entry_.local_null)
+		{
+			error(
+				"local.auth = psk is not possible with groups = btns:null: anybody could try to guess the secret from "
+				"what is shown; for NULL authentication on this side, too, set local.id = \"{13}:\"");
+		}
+	}
+
+	void check_local()
+	{
+		if (entry_.local_null && entry_.local_rounds != 1)
+		{
+			error("it has " + std::to_string(entry_.local_rounds) +
+				  " local sections, but NULL authentication is done in exactly one round");
+		}
+		if (entry_.local_null && !is_null() && !company_.nulls())
+		{
+			error("local.id = \"{13}:\" is NULL authentication, which needs the plugin btns-null, and that is not "
+				  "loaded");
+		}
+	}
+
 	void check_flagged()
 	{
+		check_local();
 		check_rounds();
 		check_groups();
 		check_pools();
@@ -197,6 +260,8 @@ private:
 		check_remote_ts();
 	}
 
+	[[nodiscard]] std::string group() const { return is_null() ? "btns:null" : "btns"; }
+
 	void check_rounds()
 	{
 		if (entry_.rounds.size() != 1)
@@ -206,23 +271,33 @@ private:
 		}
 		for (const PadEntry::Round &round : entry_.rounds)
 		{
-			if (round.auth != BTNS_CLASS_PUBKEY)
+			if (is_null() && round.auth != BTNS_CLASS_PSK)
 			{
-				error("remote.auth has to be pubkey, a stranger has nothing but a key");
+				error("remote.auth has to be psk with groups = btns:null, which means NULL authentication there");
+			}
+			if (!is_null() && round.auth != BTNS_CLASS_PUBKEY)
+			{
+				error(
+					"remote.auth has to be pubkey, a stranger has nothing but a key; psk goes with groups = btns:null "
+					"only");
 			}
 			if (!round.any_id)
 			{
-				error("remote.id has to be %any, the identity of a stranger is its key");
+				error(is_null() ? "remote.id has to be %any, whatever a NULL peer calls itself means nothing"
+								: "remote.id has to be %any, the identity of a stranger is its key");
 			}
 			if (round.cacerts)
 			{
-				error("remote.cacerts, ca_id and cacert are not possible with groups = btns: a stranger has no trusted "
-					  "issuer");
+				error("remote.cacerts, ca_id and cacert are not possible with groups = " + group() +
+					  ": a stranger has no trusted issuer");
 			}
 			if (round.certs)
 			{
-				error("remote.certs and remote.pubkeys are not possible with groups = btns: pin a key with "
-					  "groups = btns:sha256:<64 hex digits>");
+				error(is_null()
+						  ? "remote.certs and remote.pubkeys are not possible with groups = btns:null: a NULL peer has "
+							"no key"
+						  : "remote.certs and remote.pubkeys are not possible with groups = btns: pin a key with "
+							"groups = btns:sha256:<64 hex digits>");
 			}
 		}
 	}
@@ -270,7 +345,7 @@ private:
 
 	void check_wildcards()
 	{
-		if (entry_.flag.kind != BTNS_FLAG_ANY)
+		if (!is_wildcard(entry_))
 		{
 			return;
 		}
@@ -278,9 +353,8 @@ private:
 		{
 			if (i != self_)
 			{
-				warn("connection " + company_.name(i) +
-					 " has groups = btns for the same addresses, too: which of both a stranger gets depends on the "
-					 "order");
+				warn("connection " + company_.name(i) + " has groups = " + group() +
+					 " for the same addresses, too: which of both a stranger gets depends on the order");
 			}
 		}
 	}
@@ -305,10 +379,10 @@ private:
 
 } // namespace
 
-Findings lint(const EntryList &entries, const RangeSet &reserved)
+Findings lint(const EntryList &entries, const RangeSet &reserved, bool nulls)
 {
 	Findings all;
-	Company company(entries, reserved);
+	Company company(entries, reserved, nulls);
 	for (size_t i = 0; i < entries.size(); i++)
 	{
 		auto findings = Linter(company, i, entries[i]).run();

@@ -32,8 +32,9 @@ constexpr size_t others_max = 16;
  * Look at all entries. The time is about proportional to their number.
  *
  * @param reserved		all that no stranger may get
+ * @param nulls			there is NULL authentication
  */
-Findings lint(const EntryList &entries, const RangeSet &reserved);
+Findings lint(const EntryList &entries, const RangeSet &reserved, bool nulls = false);
 
 /** Is none of them an error? */
 bool is_usable(std::span<const Finding> findings);

@@ -38,6 +38,10 @@ public:
 			fails("flag", true, BTNS_REASON_NOT_FLAGGED);
 			return without_flag(BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NONE);
 		}
+		if (claim_.auth == BTNS_AUTH_NULL)
+		{
+			return null_peer();
+		}
 		if (fails("known-id", is_named(), BTNS_REASON_NAMED))
 		{
 			Verdict verdict = without_flag(BTNS_CHOICE_NAMED, BTNS_REASON_NAMED);
@@ -55,12 +59,48 @@ public:
 	}
 
 private:
+	/** The peer says that nobody can know who it is: whatever else it says of that plays no part (RFC 7619 2.2). */
+	[[nodiscard]] Verdict null_peer() const
+	{
+		if (fails("null", !claim_.nulls, BTNS_REASON_NULL_OFF))
+		{
+			return nobody(BTNS_REASON_NULL_OFF);
+		}
+		const auto offered = [](const auto &c) { return c.offered && c.flag == BTNS_FLAG_NULL; };
+		if (fails("flag", std::ranges::none_of(candidates_, offered), BTNS_REASON_NULL_NOT_ADMITTED))
+		{
+			return nobody(BTNS_REASON_NULL_NOT_ADMITTED);
+		}
+		if (fails("rounds", claim_.rounds_done > 0, BTNS_REASON_MULTIPLE_ROUNDS))
+		{
+			return nobody(BTNS_REASON_MULTIPLE_ROUNDS);
+		}
+		if (!claim_.key_known)
+		{
+			return {BTNS_CHOICE_ASK_AGAIN, BTNS_REASON_NONE, {}};
+		}
+		if (fails("room", claim_.limit != BTNS_REASON_NONE, claim_.limit))
+		{
+			return nobody(claim_.limit);
+		}
+		Verdict verdict{BTNS_CHOICE_STRANGER, BTNS_REASON_NONE, {}};
+		for (size_t i = 0; i < candidates_.size(); i++)
+		{
+			if (offered(candidates_[i]) && candidates_[i].usable)
+			{
+				verdict.order.push_back(i);
+			}
+		}
+		const bool unusable = verdict.order.empty();
+		return fails("entry", unusable, BTNS_REASON_ENTRY_UNUSABLE) ? nobody(BTNS_REASON_ENTRY_UNUSABLE) : verdict;
+	}
+
 	/** The peer signs, and claims nobody's identity: does a credential speak for it? */
 	[[nodiscard]] Verdict unnamed_signer() const
 	{
-		if (fails("flag", !offers_flagged(), BTNS_REASON_NOT_FLAGGED))
+		if (fails("flag", !offers_to_keys(), BTNS_REASON_NOT_FLAGGED))
 		{
-			Verdict verdict = without_flag(BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NONE);
+			Verdict verdict = without_flag(BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NOT_NULL);
 			if (verdict.order.empty() && claim_.vouched != BTNS_YES)
 			{
 				verdict.reason = BTNS_REASON_NOT_FLAGGED;
@@ -134,6 +174,13 @@ private:
 	[[nodiscard]] bool offers_flagged() const
 	{
 		return std::ranges::any_of(candidates_, [](const auto &c) { return c.offered && is_flagged(c); });
+	}
+
+	/** Is any of them for peers with a key? */
+	[[nodiscard]] bool offers_to_keys() const
+	{
+		return std::ranges::any_of(candidates_, [](const auto &c)
+								   { return c.offered && is_flagged(c) && c.flag != BTNS_FLAG_NULL; });
 	}
 
 	/** The entries for authenticated peers that charon offers. An initiator with a flagged one has none. */

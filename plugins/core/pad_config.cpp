@@ -60,9 +60,9 @@ std::vector<Range> special_ranges()
 
 PadConfig::PadConfig() : PadConfig(EntryList(), {}, {}) {}
 
-PadConfig::PadConfig(EntryList entries, const std::vector<Range> &own, const RangeSet &reserve)
+PadConfig::PadConfig(EntryList entries, const std::vector<Range> &own, const RangeSet &reserve, bool nulls)
 	: entries_(std::move(entries)), reserved_(collect_reserved(entries_, own)),
-	  findings_(lint(entries_, reserve.size() > 0 ? join(reserved_, reserve) : reserved_))
+	  findings_(lint(entries_, reserve.size() > 0 ? join(reserved_, reserve) : reserved_, nulls))
 {
 	entries_.seal();
 	for (const auto &[i, findings] : findings_)
@@ -105,7 +105,8 @@ bool PadConfig::admits(std::string_view name, btns_flag_t kind,
 	{
 		const Flag flag = entries_.flag(*it);
 		if (flag.kind == kind && is_usable(*it) &&
-			(kind == BTNS_FLAG_ANY || (kind == BTNS_FLAG_KEY && std::ranges::equal(flag.key, key))))
+			(kind == BTNS_FLAG_ANY || kind == BTNS_FLAG_NULL ||
+			 (kind == BTNS_FLAG_KEY && std::ranges::equal(flag.key, key))))
 		{
 			return true;
 		}

@@ -24,8 +24,9 @@ public:
 	/**
 	 * @param own		addresses of this host
 	 * @param reserve	charon.plugins.btns.reserve: the linter takes it into account, reserved() does not have it
+	 * @param nulls		there is NULL authentication
 	 */
-	PadConfig(EntryList entries, const std::vector<Range> &own, const RangeSet &reserve);
+	PadConfig(EntryList entries, const std::vector<Range> &own, const RangeSet &reserve, bool nulls = false);
 
 	[[nodiscard]] const EntryList &entries() const { return entries_; }
 	[[nodiscard]] std::vector<Finding> findings(size_t i) const;
@@ -33,7 +34,8 @@ public:
 	[[nodiscard]] const Findings &all_findings() const { return findings_; }
 	/** FALSE if there is none with this index or the linter refuses it. */
 	[[nodiscard]] bool is_usable(size_t i) const;
-	/** Is there a usable entry of this name that admits the key by a flag of this kind? */
+	/** Is there a usable entry of this name that admits the key by a flag of this kind? For one that is for NULL peers
+	 * the key makes no difference. */
 	[[nodiscard]] bool admits(std::string_view name, btns_flag_t kind,
 							  std::span<const uint8_t, BTNS_FINGERPRINT_LEN> key) const;
 	/** Is there a usable entry for peers with raw public keys that nobody vouches for? */

@@ -159,7 +159,9 @@ std::optional<PadEntry> copy_entry(const btns_entry_t &entry)
 	{
 		return std::nullopt;
 	}
-	PadEntry copy{entry.name, read_flag(entry), entry.ike_version, {}, {}, entry.mobike, entry.any_remote, {}, {}, {}};
+	PadEntry copy{
+		entry.name,		  read_flag(entry), entry.ike_version, {}, {}, entry.mobike, entry.any_remote, {}, {}, {},
+		entry.local_auth, entry.local_null, entry.local_rounds};
 	for (const btns_round_t &round : std::span(entry.rounds, entry.round_count))
 	{
 		PadEntry::Round &to =

@@ -46,6 +46,10 @@ struct PadEntry
 	std::vector<Range> local_ts;
 	std::vector<Range> remote_ts;
 	std::vector<Range> addrs;
+	/** our own first round, and how many there are */
+	btns_class_t local_auth = BTNS_CLASS_ANY;
+	bool local_null = false;
+	size_t local_rounds = 0;
 
 	[[nodiscard]] bool is_flagged() const { return flag.kind != BTNS_FLAG_NONE; }
 	/** What no stranger may get because of this entry: nothing if it is flagged itself. */

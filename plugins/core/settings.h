@@ -5,12 +5,21 @@
  */
 #pragma once
 
+#include <optional>
+
 #include "btns/core.h"
 #include "key_meter.h"
 #include "range_set.h"
 
 namespace btns
 {
+
+/** A copy of btns_null_options_t. */
+struct NullSettings
+{
+	unsigned max_peers = 0;
+	unsigned max_peers_per_source = 0;
+};
 
 /** A copy of btns_options_t. */
 struct Settings
@@ -28,6 +37,8 @@ struct Settings
 	unsigned ikesa_limit = 0;
 	unsigned log_rate = 0;
 	RangeSet reserve;
+	/** nothing unless there is NULL authentication: the btns-null plugin */
+	std::optional<NullSettings> null;
 };
 
 } // namespace btns

@@ -29,6 +29,12 @@ Caps peer_caps(const Settings &settings)
 	return {settings.max_peers, settings.max_peers_per_source, BTNS_REASON_MAX_PEERS, BTNS_REASON_MAX_PEERS_PER_SOURCE};
 }
 
+Caps null_caps(const NullSettings &settings)
+{
+	return {settings.max_peers, settings.max_peers_per_source, BTNS_REASON_MAX_NULL_PEERS,
+			BTNS_REASON_MAX_NULL_PEERS_PER_SOURCE};
+}
+
 Caps half_open_caps(const Settings &settings)
 {
 	return {settings.max_half_open, settings.max_half_open_per_source, BTNS_REASON_HALF_OPEN,
@@ -105,17 +111,26 @@ void SideTable::end_handshake(Record &record)
 	}
 }
 
+void SideTable::give_back_place(Record &record)
+{
+	if (record.place)
+	{
+		(record.null_place ? null_admission_ : admission_).give_back(source_address(record.source));
+		record.place = false;
+	}
+}
+
 /** The key may no longer be offered; the place is given back unless the peer has proven that the key is its own. */
 void SideTable::disarm(Record &record)
 {
 	if (record.handshake)
 	{
 		record.handshake->armed = false;
+		record.handshake->null_key_taken = false;
 	}
-	if (record.place && !record.verified)
+	if (!record.verified)
 	{
-		admission_.give_back(source_address(record.source));
-		record.place = false;
+		give_back_place(record);
 	}
 }
 
@@ -134,8 +149,16 @@ btns_reason_t SideTable::check_room(const Record &record, const Settings &settin
 	{
 		return BTNS_REASON_NONE;
 	}
-	return record.too_late != BTNS_REASON_NONE ? record.too_late
-											   : admission_.check(source_address(record.source), peer_caps(settings));
+	if (record.too_late != BTNS_REASON_NONE)
+	{
+		return record.too_late;
+	}
+	const Address source = source_address(record.source);
+	if (is_null_auth(record))
+	{
+		return settings.null ? null_admission_.check(source, null_caps(*settings.null)) : BTNS_REASON_NULL_OFF;
+	}
+	return admission_.check(source, peer_caps(settings));
 }
 
 size_t SideTable::count_children(const Record &record)
@@ -393,7 +416,8 @@ btns_reason_t SideTable::arm(uint32_t sa, btns_role_t role, const Settings &sett
 	{
 		return BTNS_REASON_MULTIPLE_ROUNDS;
 	}
-	if (!has_message(record) || record->handshake->auth != BTNS_AUTH_SIGNATURE)
+	const bool null = is_null_auth(*record);
+	if (!has_message(record) || (record->handshake->auth != BTNS_AUTH_SIGNATURE && !null))
 	{
 		return BTNS_REASON_NOT_SIGNATURE;
 	}
@@ -403,7 +427,7 @@ btns_reason_t SideTable::arm(uint32_t sa, btns_role_t role, const Settings &sett
 		return reason;
 	}
 	const auto &presented = record->handshake->presented;
-	if (!presented || presented->status != BTNS_STATUS_OK)
+	if (!null && (!presented || presented->status != BTNS_STATUS_OK))
 	{
 		return presented ? presented->reason : BTNS_REASON_NO_KEY;
 	}
@@ -414,30 +438,56 @@ btns_reason_t SideTable::arm(uint32_t sa, btns_role_t role, const Settings &sett
 	}
 	if (!record->place)
 	{
-		admission_.take(source_address(record->source));
+		(null ? null_admission_ : admission_).take(source_address(record->source));
 		record->place = true;
+		record->null_place = null;
 	}
 	record->role = role;
 	record->handshake->armed = true;
 	return BTNS_REASON_NONE;
 }
 
+bool SideTable::take_null_key(uint32_t sa)
+{
+	const Lock lock(mutex_);
+	Record *record = find(sa);
+	if (!is_armed(record) || !is_null_auth(*record))
+	{
+		return false;
+	}
+	record->handshake->null_key_taken = true;
+	return true;
+}
+
 std::shared_ptr<const btns_key_t> SideTable::armed_key(uint32_t sa) const
 {
 	const Lock lock(mutex_);
 	const Record *record = find(sa);
-	if (!is_armed(record) || !record->handshake->presented)
+	if (!is_armed(record) || is_null_auth(*record) || !record->handshake->presented)
 	{
 		return nullptr;
 	}
 	return {record->handshake->presented, &record->handshake->presented->key};
 }
 
-std::shared_ptr<const KeyInfo> SideTable::verified_key(uint32_t sa) const
+std::shared_ptr<const KeyInfo> SideTable::verified(uint32_t sa) const
 {
 	const Lock lock(mutex_);
 	const Record *record = find(sa);
 	return record != nullptr ? record->verified : nullptr;
+}
+
+/** Is what charon has verified what the peer was armed for? */
+btns_reason_t SideTable::check_verified(const Record &record, const btns_authorize_t &facts)
+{
+	if (is_null_auth(record))
+	{
+		// no key of anybody's was tried, and no certificate plays a part
+		return facts.psk && record.handshake->null_key_taken && facts.verified == nullptr ? BTNS_REASON_NONE
+																						  : BTNS_REASON_NOT_VERIFIED;
+	}
+	return facts.pubkey && is_key(record.handshake->presented->key, facts.verified) ? BTNS_REASON_NONE
+																					: BTNS_REASON_NOT_VERIFIED;
 }
 
 btns_reason_t SideTable::check_grant(const Record *record, bool armed, const btns_authorize_t &facts,
@@ -454,28 +504,36 @@ btns_reason_t SideTable::check_grant(const Record *record, bool armed, const btn
 	}
 	if (!flagged)
 	{
-		return armed || facts.verified != nullptr ? BTNS_REASON_PEER_WITHOUT_FLAG : BTNS_REASON_NONE;
+		return armed || facts.verified != nullptr || is_null_auth(*record) ? BTNS_REASON_PEER_WITHOUT_FLAG
+																		   : BTNS_REASON_NONE;
 	}
-	if (!armed || !record->handshake->presented)
+	const bool null = is_null_auth(*record);
+	if (has_message(record) && null != (facts.flag == BTNS_FLAG_NULL))
 	{
-		return has_message(record) && record->handshake->auth != BTNS_AUTH_SIGNATURE ? BTNS_REASON_NOT_SIGNATURE
-																					 : BTNS_REASON_FLAG_WITHOUT_PEER;
+		return null ? BTNS_REASON_NULL_NOT_ADMITTED : BTNS_REASON_NOT_NULL;
+	}
+	if (!armed || (!null && !record->handshake->presented))
+	{
+		return has_message(record) && !null && record->handshake->auth != BTNS_AUTH_SIGNATURE
+				   ? BTNS_REASON_NOT_SIGNATURE
+				   : BTNS_REASON_FLAG_WITHOUT_PEER;
 	}
 	if (facts.rounds_done > 0 || record->handshake->another_follows)
 	{
 		return BTNS_REASON_MULTIPLE_ROUNDS;
 	}
-	const btns_key_t &key = record->handshake->presented->key;
-	if (!facts.pubkey || !is_key(key, facts.verified))
-	{
-		return BTNS_REASON_NOT_VERIFIED;
-	}
-	const btns_reason_t reason = check_source(*record, facts.source);
-	if (reason != BTNS_REASON_NONE)
+	if (const auto reason = check_verified(*record, facts); reason != BTNS_REASON_NONE)
 	{
 		return reason;
 	}
-	return pad.admits(facts.connection, facts.flag, key.fingerprint) ? BTNS_REASON_NONE : BTNS_REASON_ENTRY_UNUSABLE;
+	if (const auto reason = check_source(*record, facts.source); reason != BTNS_REASON_NONE)
+	{
+		return reason;
+	}
+	static constexpr Fingerprint no_key{};
+	const std::span<const uint8_t, BTNS_FINGERPRINT_LEN> key =
+		null ? std::span(no_key) : std::span(record->handshake->presented->key.fingerprint);
+	return pad.admits(facts.connection, facts.flag, key) ? BTNS_REASON_NONE : BTNS_REASON_ENTRY_UNUSABLE;
 }
 
 btns_reason_t SideTable::check_final(const Record *record, const btns_authorize_t &facts, const PadConfig &pad)
@@ -492,6 +550,10 @@ btns_reason_t SideTable::check_final(const Record *record, const btns_authorize_
 	if (!facts.coerced)
 	{
 		return BTNS_REASON_IDENTITY_NOT_COERCED;
+	}
+	if (record->verified->is_null() != (facts.flag == BTNS_FLAG_NULL))
+	{
+		return BTNS_REASON_FLAG_WITHOUT_PEER;
 	}
 	// charon may have gone on to its next candidate
 	return pad.admits(facts.connection, facts.flag, record->verified->fingerprint()) ? BTNS_REASON_NONE
@@ -520,11 +582,15 @@ btns_grant_t SideTable::authorize(uint32_t sa, const btns_authorize_t &facts, co
 		Name connection = names_.get(facts.connection);
 		if (!facts.final)
 		{
-			record->verified = std::make_shared<const KeyInfo>(record->handshake->presented->key);
+			record->verified = is_null_auth(*record)
+								   ? std::make_shared<const KeyInfo>(NullPeer{facts.spi_i, facts.spi_r})
+								   : std::make_shared<const KeyInfo>(record->handshake->presented->key);
 		}
 		record->flag = facts.flag;
 		record->connection = std::move(connection);
+		grant.null = record->verified->is_null();
 		grant.key = record->verified->to_abi();
+		copy_text(record->verified->identity(), grant.identity);
 	}
 	if (record != nullptr)
 	{
@@ -597,11 +663,9 @@ void SideTable::rekey(uint32_t from, uint32_t to)
 	// everything that can fail is done before anything is moved
 	std::string asserted_id = old->asserted_id;
 	close_half_open(next);
-	if (next.place)
-	{
-		admission_.give_back(source_address(next.source));
-	}
+	give_back_place(next);
 	end_handshake(next);
+	next.null_place = old->null_place;
 	next.place = std::exchange(old->place, false);
 	next.source = old->source;
 	next.role = old->role;
@@ -709,19 +773,23 @@ bool SideTable::keeps_selectors(const Record &record, const btns_child_t &child,
 							   [&](const Holding &other) { return other.facts()->up && other.ranges() == remote; });
 }
 
-/** Who holds addresses of a range with another key; NULL if nobody does, or it is one of the peer's own addresses. */
-const Holding *SideTable::other_holder(const Range &range, const Fingerprint &own, const btns_child_t &child) const
+/**
+ * Who holds addresses of a range with another key, and keeps them; NULL if nobody does. One of the peer's own addresses
+ * it may have beside others of its kind. A key is preferred to none (RFC 7619 3): a NULL peer gets nothing that a peer
+ * with a key holds, and keeps nothing that such a peer comes for.
+ */
+const Holding *SideTable::other_holder(const Range &range, const KeyInfo &own, const btns_child_t &child) const
 {
 	const Holding *other = nullptr;
-	if (!is_own_host(range, {child.hosts, child.host_count}))
-	{
-		index_.strangers.for_each_overlap(range,
-										  [&](const Range &, const Holding *holding)
-										  {
-											  other = holding->is_another(own) ? holding : nullptr;
-											  return other == nullptr;
-										  });
-	}
+	const bool own_host = is_own_host(range, {child.hosts, child.host_count});
+	index_.strangers.for_each_overlap(range,
+									  [&](const Range &, const Holding *holding)
+									  {
+										  const bool yields = own.is_null() ? own_host && holding->is_null()
+																			: own_host || holding->is_null();
+										  other = holding->is_another(own.fingerprint()) && !yields ? holding : nullptr;
+										  return other == nullptr;
+									  });
 	return other;
 }
 
@@ -736,7 +804,7 @@ btns_reason_t SideTable::check_child(const Record *record, const btns_child_t &c
 	{
 		return BTNS_REASON_PEER_WITHOUT_FLAG;
 	}
-	const Fingerprint &own = record->verified->fingerprint();
+	const KeyInfo &own = *record->verified;
 	const auto reserved = [&](const Range &range) { return is_reserved(range, context); };
 	const auto held = [&](const Range &range) { return other_holder(range, own, child) != nullptr; };
 	btns_reason_t found = BTNS_REASON_NONE;
@@ -774,6 +842,30 @@ std::vector<Eviction> SideTable::overlapping_strangers(const std::vector<Range> 
 	for (const uint32_t sa : sas)
 	{
 		evictions.push_back({sa, BTNS_REASON_EVICTED});
+	}
+	return evictions;
+}
+
+/** NULL peers that a peer with a key takes the place of. */
+std::vector<Eviction> SideTable::overlapping_nulls(const std::vector<Range> &ranges, const KeyInfo &own) const
+{
+	std::set<uint32_t> sas;
+	for (const Range &range : ranges)
+	{
+		index_.strangers.for_each_overlap(range,
+										  [&](const Range &, const Holding *holding)
+										  {
+											  if (!own.is_null() && holding->is_null())
+											  {
+												  sas.insert(holding->sa());
+											  }
+											  return true;
+										  });
+	}
+	std::vector<Eviction> evictions;
+	for (const uint32_t sa : sas)
+	{
+		evictions.push_back({sa, BTNS_REASON_KEY_PREFERRED});
 	}
 	return evictions;
 }
@@ -825,6 +917,7 @@ ChildVerdict SideTable::decide_child(uint32_t sa, const btns_child_t &child, con
 		verdict.reason = check_child(record, child, remote, context);
 		if (verdict.reason == BTNS_REASON_NONE && store)
 		{
+			verdict.evictions = overlapping_nulls(remote, *record->verified);
 			store_child(sa, *record, child, up);
 		}
 		return verdict;
@@ -997,7 +1090,8 @@ std::vector<Eviction> SideTable::shed(const Settings &settings, int64_t now, uns
 		if (is_peer(record) && record.established)
 		{
 			const bool ours = record.role == BTNS_ROLE_INITIATOR;
-			const int rank = ours ? 3 : (has_children(record) ? 2 : 1);
+			// nobody before somebody with a key
+			const int rank = ours ? 5 : (has_children(record) ? 3 : 1) + (record.verified->is_null() ? 0 : 1);
 			candidates.push_back({rank, record.active, {sa, BTNS_REASON_SHED}});
 		}
 		else if (record.role == BTNS_ROLE_RESPONDER && record.source.family != 0 && record.handshake &&
@@ -1080,7 +1174,7 @@ SupposedChild SideTable::suppose_child(const Fingerprint &key, const btns_child_
 												  { return has(range, holding->sa()); });
 			break;
 		}
-		const Holding *holding = other_holder(range, key, child);
+		const Holding *holding = other_holder(range, *record.verified, child);
 		if (supposed.reason == BTNS_REASON_CHILD_HELD && holding != nullptr)
 		{
 			has(range, holding->sa());
@@ -1114,6 +1208,11 @@ btns_reason_t SideTable::take_refusal(uint32_t sa, bool flagged)
 	{
 		return reason;
 	}
+	if (is_null_auth(*record) && !record->verified)
+	{
+		return handshake.armed ? BTNS_REASON_NOT_VERIFIED
+							   : (flagged ? BTNS_REASON_NULL_NOT_ADMITTED : BTNS_REASON_NONE);
+	}
 	if (flagged && handshake.has_message && !record->verified && handshake.auth != BTNS_AUTH_SIGNATURE)
 	{
 		return BTNS_REASON_NOT_SIGNATURE;
@@ -1140,6 +1239,7 @@ void SideTable::show(uint32_t sa, const Record &record, btns_peer_info_t &out) c
 	}
 	out.established = record.established;
 	out.role = record.role;
+	out.null = record.verified ? record.verified->is_null() : is_null_auth(record);
 	if (record.verified)
 	{
 		out.key = record.verified->to_abi();
@@ -1182,12 +1282,13 @@ std::vector<btns_peer_info_t> SideTable::peers() const
 SideTable::Counts SideTable::counts() const
 {
 	const Lock lock(mutex_);
-	Counts counts{0, 0, half_open_.total(), records_.size(), index_.authenticated.size()};
+	Counts counts{0, 0, 0, half_open_.total(), records_.size(), index_.authenticated.size()};
 	for (const auto &[sa, record] : records_)
 	{
 		if (is_peer(record))
 		{
 			counts.peers++;
+			counts.null_peers += record.verified->is_null() ? 1 : 0;
 			counts.children += count_children(record);
 		}
 	}

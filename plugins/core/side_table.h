@@ -134,10 +134,12 @@ public:
 
 	[[nodiscard]] btns_reason_t admissible(uint32_t sa, const Settings &settings, unsigned ike_sas) const;
 	btns_reason_t arm(uint32_t sa, btns_role_t role, const Settings &settings);
+	/** FALSE unless it is armed for NULL authentication; then it is known that the key of nobody was asked for. */
+	bool take_null_key(uint32_t sa);
 	/** NULL if it is not armed. */
 	[[nodiscard]] std::shared_ptr<const btns_key_t> armed_key(uint32_t sa) const;
-	/** NULL if it is no BTNS peer's. */
-	[[nodiscard]] std::shared_ptr<const KeyInfo> verified_key(uint32_t sa) const;
+	/** What the peer was verified as; NULL if it is no BTNS peer. */
+	[[nodiscard]] std::shared_ptr<const KeyInfo> verified(uint32_t sa) const;
 	btns_grant_t authorize(uint32_t sa, const btns_authorize_t &facts, const PadConfig &pad);
 	/** Disarm after a failure. TRUE if the peer was armed or is a BTNS peer. */
 	bool abandon(uint32_t sa);
@@ -235,6 +237,7 @@ public:
 	struct Counts
 	{
 		size_t peers;
+		size_t null_peers;
 		size_t children;
 		size_t half_open;
 		size_t records;
@@ -273,8 +276,9 @@ private:
 		btns_addr_t source{};
 		/** counted as half-open; the address is source */
 		bool half_open = false;
-		/** counted by admission; the address is source */
+		/** counted by admission, which for NULL peers is another one; the address is source */
 		bool place = false;
+		bool null_place = false;
 		/** rekeyed: another record has taken over */
 		bool superseded = false;
 		bool evicted = false;
@@ -290,7 +294,7 @@ private:
 		std::unique_ptr<Handshake> handshake;
 		/** of the IKE_AUTH message last seen */
 		std::string asserted_id;
-		/** of a stranger */
+		/** of a stranger: its key, or that it is a NULL peer */
 		std::shared_ptr<const KeyInfo> verified;
 		Name connection;
 		/** CREATE_CHILD_SA requests */
@@ -344,6 +348,7 @@ private:
 	void disarm(Record &record);
 	void close_half_open(Record &record);
 	[[nodiscard]] btns_reason_t check_room(const Record &record, const Settings &settings) const;
+	void give_back_place(Record &record);
 	Record &make(uint32_t sa);
 	[[nodiscard]] btns_reason_t check_half_open(const Record &record, const Settings &settings) const;
 	[[nodiscard]] btns_reason_t check_admissible(const Record &record, const Settings &settings,
@@ -361,6 +366,11 @@ private:
 	{
 		return record != nullptr && record->handshake && record->handshake->has_message;
 	}
+	/** Is it NULL authentication that the message last seen has? */
+	static bool is_null_auth(const Record &record)
+	{
+		return has_message(&record) && record.handshake->auth == BTNS_AUTH_NULL;
+	}
 	static bool is_armed(const Record *record)
 	{
 		return record != nullptr && record->handshake && record->handshake->armed;
@@ -373,8 +383,8 @@ private:
 	[[nodiscard]] btns_reason_t check_child(const Record *record, const btns_child_t &child,
 											const std::vector<Range> &remote, const Context &context,
 											Trace *trace = nullptr) const;
-	[[nodiscard]] const Holding *other_holder(const Range &range, const Fingerprint &own,
-											  const btns_child_t &child) const;
+	[[nodiscard]] const Holding *other_holder(const Range &range, const KeyInfo &own, const btns_child_t &child) const;
+	[[nodiscard]] static btns_reason_t check_verified(const Record &record, const btns_authorize_t &facts);
 	[[nodiscard]] bool is_reserved(const Range &range, const Context &context) const;
 	[[nodiscard]] bool has_too_many(const Record &record, const btns_child_t &child, const std::vector<Range> &remote,
 									unsigned max) const;
@@ -382,6 +392,7 @@ private:
 	ChildVerdict decide_child(uint32_t sa, const btns_child_t &child, const Context &context, bool store, bool up);
 	void store_child(uint32_t sa, Record &record, const btns_child_t &child, bool up);
 	[[nodiscard]] std::vector<Eviction> overlapping_strangers(const std::vector<Range> &ranges) const;
+	[[nodiscard]] std::vector<Eviction> overlapping_nulls(const std::vector<Range> &ranges, const KeyInfo &own) const;
 	void show(uint32_t sa, const Record &record, btns_peer_info_t &out) const;
 	void changed() { generation_.fetch_add(1, std::memory_order_acq_rel); }
 	std::shared_ptr<const KeyInfo> local_key(Bytes spki);
@@ -396,6 +407,7 @@ private:
 	mutable std::mutex mutex_;
 	HoldingIndex index_;
 	Admission admission_;
+	Admission null_admission_;
 	Admission half_open_;
 	size_t cert_bytes_ = 0;
 	/** of transcripts */

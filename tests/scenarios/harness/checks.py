@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """What tests say again and again."""
 
+import re
+
 REFUSED = "AUTHENTICATION_FAILED"
 NO_TS = "TS_UNACCEPTABLE"
 
@@ -16,6 +18,21 @@ def is_stranger(host, connection, key):
     assert peer["fingerprint"] == key.fingerprint, peer
     assert peer["connection"] == connection, peer
     assert peer["remote-host"] == sa["remote-host"], peer
+    return peer
+
+
+def is_nobody(host, connection):
+    """The peer used NULL authentication: it is known by its IKE_SA, to charon and to the plugin alike, and has no key.
+    Returns its btns-peer."""
+    sa = host.sa(connection)
+    spis = r"[0-9a-f]{16}-[0-9a-f]{16}"
+    assert re.fullmatch(f"btns:null:{spis}", sa["remote-id"]), sa
+    assert sa.get("remote-eap-id", sa["remote-id"]) == sa["remote-id"], sa
+    found = [peer for peer in host.peers() if peer["uniqueid"] == sa["uniqueid"]]
+    assert len(found) == 1, host.peers()
+    peer = found[0]
+    assert peer["auth"] == "null" and "fingerprint" not in peer and "key-type" not in peer, peer
+    assert peer["connection"] == connection and peer["remote-host"] == sa["remote-host"], peer
     return peer
 
 

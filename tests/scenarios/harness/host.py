@@ -119,6 +119,8 @@ class Host(Node):
         """The script of a charon that misbehaves, a Rogue"""
         self.latching = False
         """It has the btns-latch plugin"""
+        self.null = False
+        """It has the btns-null plugin; or charon.plugins.btns-null.*, as a dict"""
         self.more_conf = ""
         """More of strongswan.conf: what it sets wins."""
         self.wrapper = []
@@ -165,7 +167,8 @@ class Host(Node):
 
     def _write_strongswan_conf(self):
         plugins = PLUGINS + self.load + ["vici"] + (["btns"] if self.plugin else [])
-        plugins += (["btns-latch"] if self.latching else []) + (["btns-rogue"] if self.rogue else [])
+        plugins += (["btns-latch"] if self.latching else []) + (["btns-null"] if self.null else [])
+        plugins += ["btns-rogue"] if self.rogue else []
 
         def lines(indent, options):
             return "\n".join("\t" * indent + f"{key} = {value}" for key, value in options.items())
@@ -175,6 +178,8 @@ class Host(Node):
         sections = dict(nested)
         if self.plugin:
             sections["btns"] = {**UNHURRIED, **self.btns}
+        if isinstance(self.null, dict):
+            sections["btns-null"] = self.null
         plugin_options = "\n".join(
             f"\t\t{name} {{\n{lines(3, values)}\n\t\t}}" for name, values in sections.items()
         )
@@ -194,7 +199,7 @@ class Host(Node):
     def launch(self):
         """Start charon; ready() waits for it."""
         self._write_strongswan_conf()
-        others = [(self.latching, "btns-latch"), (self.rogue, "btns-rogue")]
+        others = [(self.latching, "btns-latch"), (self.null, "btns-null"), (self.rogue, "btns-rogue")]
         ours = [self.plugin] if self.plugin else []
         ours += [self.root.variant(name) for wanted, name in others if wanted]
         plugins = _plugin_folder(self.session, self.root, ours) if ours else None

@@ -21,11 +21,12 @@ IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL = 34, 35, 36, 37
 SA, KE, IDI, IDR, CERT, CERTREQ, AUTH, NONCE, NOTIFY, DELETE, TSI, TSR, SK, EAP = 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 44, 45, 46, 48
 FLAG_INITIATOR = 0x08
 CURVE_25519 = 31
-DIGITAL_SIGNATURE = 14
-ID_FQDN, ID_RFC822, ID_KEY_ID = 2, 3, 11
+SHARED_KEY, NULL_AUTHENTICATION, DIGITAL_SIGNATURE = 2, 13, 14
+ID_FQDN, ID_RFC822, ID_KEY_ID, ID_NULL = 2, 3, 11, 13
 X509, PKCS1, HASH_AND_URL, SPKI = 4, 11, 12, 15
 AUTHENTICATION_FAILED, TS_UNACCEPTABLE, INVALID_SYNTAX = 24, 38, 7
 SIGNATURE_HASH_ALGORITHMS, ANOTHER_AUTH_FOLLOWS, INITIAL_CONTACT = 16431, 16405, 16384
+USE_PPK, PPK_IDENTITY = 16435, 16436
 NAT_DETECTION_SOURCE_IP, NAT_DETECTION_DESTINATION_IP = 16388, 16389
 FIRST_STATUS = 16384
 
@@ -124,6 +125,25 @@ class Signer:
         return struct.pack("!BBHB", DIGITAL_SIGNATURE, 0, 0, len(algorithm)) + algorithm + value
 
 
+class Mac:
+    """Authenticates by a MAC (RFC 7296, section 2.15).
+
+    @param initiator	whose AUTH payload it is for
+    @param secret		shared key; None for nobody's, which is NULL authentication (RFC 7619, section 2.1)
+    @param method		what the payload says it is
+    """
+
+    def __init__(self, initiator, secret=None, method=NULL_AUTHENTICATION):
+        self.initiator = initiator
+        self.secret = secret
+        self.method = method
+
+    def sign(self, octets):
+        """The body of an AUTH payload."""
+        key = self.initiator.sk_pi if self.secret is None else self.secret
+        return struct.pack("!BBH", self.method, 0, 0) + prf(prf(key, b"Key Pad for IKEv2"), octets)
+
+
 def pkcs1(key):
     """RSAPublicKey of a key pair, DER."""
     public = serialization.load_pem_private_key(key.path.read_bytes(), None).public_key()
@@ -177,8 +197,11 @@ class Initiator:
         hashed = hashlib.sha1(self.spi_i + self.spi_r + responder).digest()
         return [notify(NAT_DETECTION_SOURCE_IP, bytes(20)), notify(NAT_DETECTION_DESTINATION_IP, hashed)]
 
-    def init(self):
-        """IKE_SA_INIT, and the keys."""
+    def init(self, more=()):
+        """IKE_SA_INIT, and the keys.
+
+        @param more		further payloads: (type, body)
+        """
         self.spi_i, self.spi_r = os.urandom(8), bytes(8)
         self.nonce = os.urandom(32)
         private = X25519PrivateKey.generate()
@@ -189,6 +212,7 @@ class Initiator:
             (NONCE, self.nonce),
             notify(SIGNATURE_HASH_ALGORITHMS, struct.pack("!HHHH", 2, 3, 4, 5)),
             *self._nat_detection(),
+            *more,
         ])
         self.request = self._header(first, IKE_SA_INIT, 0, 28 + len(body)) + body
         response = self.response = self._exchange(self.request)
@@ -207,6 +231,10 @@ class Initiator:
             material = material[length:]
         self.sk_d, self.sk_ai, self.sk_ar, self.sk_ei, self.sk_er, self.sk_pi, self.sk_pr = keys
         return self
+
+    def use_ppk(self, secret):
+        """Mix a post-quantum preshared key in (RFC 8784, section 3), after init() with notify(USE_PPK)."""
+        self.sk_d, self.sk_pi, self.sk_pr = (prf_plus(secret, key, 32) for key in (self.sk_d, self.sk_pi, self.sk_pr))
 
     def _seal(self, exchange, message_id, first, body):
         pad = BLOCK - 1 - len(body) % BLOCK
@@ -228,7 +256,7 @@ class Initiator:
         return unchain(packet[28], plain[:-1 - plain[-1]])
 
     def auth(self, certs, signer, identity="hostile.example.net", id_type=ID_FQDN, more=(), address="10.66.128.9",
-             remote="10.66.0.1", raw=None, spi=None):
+             remote="10.66.0.1", raw=None, spi=None, responder=None):
         """IKE_AUTH.
 
         @param certs	CERT payloads: (encoding, body)
@@ -236,13 +264,16 @@ class Initiator:
         @param more		further payloads: (type, body)
         @param raw		changes the plain octets of all payloads before they are encrypted
         @param spi		SPI of the CHILD_SA, four octets; a new one if left out
+        @param responder	who is meant: (ID type, identity); nobody in particular if left out
         """
         idi = struct.pack("!BBH", id_type, 0, 0) + identity.encode()
         octets = self.request + self.peer_nonce + prf(self.sk_pi, idi)
         signed = signer.sign(octets)
         child = _proposal(3, spi or os.urandom(4), [(1, 12, 128), (3, 12), (5, 0)])
+        idr = [(IDR, struct.pack("!BBH", responder[0], 0, 0) + responder[1].encode())] if responder else []
         first, body = chain([
             (IDI, idi),
+            *idr,
             *((CERT, bytes([encoding]) + content) for encoding, content in certs),
             (AUTH, signed),
             (SA, child),

@@ -56,8 +56,9 @@ class Root:
         return self.variant("btns")
 
     def variant(self, name):
-        """The file of one of our plugins, or of a variant of it: btns, btns-faults, btns-latch, btns-rogue."""
-        file = name if name in ("btns-latch", "btns-rogue") else "btns"
+        """The file of one of our plugins, or of a variant of it: btns, btns-faults, btns-latch, btns-null,
+        btns-rogue."""
+        file = name if name in ("btns-latch", "btns-null", "btns-rogue") else "btns"
         return self.build / "plugins" / name / f"libstrongswan-{file}.so"
 
     def plugin_for(self, other):

@@ -62,13 +62,14 @@ class World:
         return text
 
     def host(self, name, conf=None, key=None, plugin=True, options=None, btns=None, start=True, load=(),
-             root=None):
+             root=None, null=False):
         """Add a host and start its charon.
 
         @param conf		its swanctl.conf; the scenario's NAME.conf if left out
         @param key		its key pair, or the type of one to be made; None for none
         @param plugin	TRUE for ours, FALSE for none, or the file of another variant
         @param root		the root that its charon is run from
+        @param null		it has the btns-null plugin; or charon.plugins.btns-null.*, as a dict
         """
         if self.network:
             addresses = inner = self.network.topology.addresses(name)
@@ -82,6 +83,7 @@ class World:
             plugin = root.plugin if root and self.plugin else self.plugin
         host = hosts.Host(name, namespace, self.session, folder, addresses, inner, plugin or None, options, btns, load,
                           root or roots.DEFAULT)
+        host.null = null
         self.hosts[name] = host
         if isinstance(key, str):
             key = self.keys.key(key)

@@ -202,7 +202,7 @@ typedef enum btns_flag_t
 	BTNS_FLAG_ANY,
 	/** groups = btns:sha256:<hex>: PUBLICKEY:value */
 	BTNS_FLAG_KEY,
-	/** groups = btns:null, for another plugin */
+	/** groups = btns:null: a peer that used NULL authentication (RFC 7619) */
 	BTNS_FLAG_NULL,
 	/** groups = btns:known, for another plugin */
 	BTNS_FLAG_KNOWN,
@@ -287,6 +287,11 @@ typedef struct btns_entry_t
 	/** literal remote addresses, ranges and subnets of the IKE configuration */
 	const btns_range_t *addrs;
 	size_t addr_count;
+	/** our own first round: its class, and whether it is NULL authentication */
+	btns_class_t local_auth;
+	bool local_null;
+	/** rounds of our own */
+	size_t local_rounds;
 } btns_entry_t;
 
 /** The flag of an entry: from exact reserved group names in any round, any case. @param key the pinned key, for
@@ -334,6 +339,25 @@ typedef struct btns_options_t
  * per source, 16 children, 250 ms per second for keys, 50 per source, 60 requests per minute, 3600 s idle, 60 s
  * childless, no ikesa_limit, 5 log lines. */
 void btns_options_default(btns_options_t *out);
+
+/** charon.plugins.btns-null.* */
+typedef struct btns_null_options_t
+{
+	/** most IKE_SAs of NULL peers; 0 admits none */
+	unsigned max_peers;
+	/** most of one source: an IPv4 address, an IPv6 /64 */
+	unsigned max_peers_per_source;
+} btns_null_options_t;
+
+/** Defaults: 250 peers, 4 per source. */
+void btns_null_options_default(btns_null_options_t *out);
+/** From now on there is NULL authentication (RFC 7619), or its tunables change. Entries that need it are usable from the next
+ * btns_config_commit() on. */
+btns_status_t btns_null_start(btns_core_t *core, const btns_null_options_t *options);
+/** No NULL peer is admitted any more. */
+void btns_null_stop(btns_core_t *core);
+/** FALSE on failure. */
+bool btns_null_is_on(btns_core_t *core);
 
 /** @return NULL if memory ran out; then nothing may be hooked */
 btns_core_t *btns_core_create(const btns_options_t *options);
@@ -485,8 +509,10 @@ typedef struct btns_claim_t
 	btns_reason_t key_reason;
 	/** NONE, or MAX_PEERS and the like: result of btns_sa_admissible() */
 	btns_reason_t limit;
-	/** fingerprint and key_reason are valid; FALSE before the key was looked at */
+	/** fingerprint and key_reason are valid, or of a peer without a key limit is; FALSE before that was looked at */
 	bool key_known;
+	/** there is NULL authentication: btns_null_is_on() */
+	bool nulls;
 } btns_claim_t;
 
 /** One entry in a lookup. */
@@ -626,12 +652,20 @@ bool btns_sa_names_certificate(btns_core_t *core, uint32_t sa);
  */
 btns_reason_t btns_sa_admissible(btns_core_t *core, uint32_t sa, unsigned ike_sas);
 
-/** From now until authorize or the next message the presented key may be offered to charon. Reserves a place under
- * the caps. */
+/** From now until authorize or the next message the presented key may be offered to charon, or the key of nobody if the
+ * message has NULL authentication. Reserves a place under the caps. */
 btns_status_t btns_sa_arm(btns_core_t *core, uint32_t sa, btns_role_t role, btns_reason_t *reason);
 /** The armed key. REFUSED if not armed. */
 btns_status_t btns_sa_armed_key(btns_core_t *core, uint32_t sa, btns_key_t *out);
-/** The verified key of a BTNS IKE_SA. REFUSED if it is none. */
+/**
+ * The key of nobody, RFC 7619's for NULL authentication: it has no octets. OK only if the IKE_SA is armed and the message
+ * last seen has that method; nothing else of the message or of the configuration plays a part. REFUSED if not.
+ */
+btns_status_t btns_sa_null_key(btns_core_t *core, uint32_t sa);
+/** What the peer of a BTNS IKE_SA is called here, whatever it calls itself: "btns:sha256:<hex>" by its key, or
+ * "btns:null:<SPI>-<SPI>" by the IKE_SA. REFUSED if it is none; then empty. */
+btns_status_t btns_sa_identity(btns_core_t *core, uint32_t sa, char out[BTNS_KEY_ID_LEN]);
+/** The verified key of a BTNS IKE_SA. REFUSED if it is none, or a NULL peer's. */
 btns_status_t btns_sa_verified_key(btns_core_t *core, uint32_t sa, btns_key_t *out);
 
 /** What charon has when a round is done. */
@@ -642,8 +676,13 @@ typedef struct btns_authorize_t
 	const char *connection;
 	/** the round just done was verified as a public key signature */
 	bool pubkey;
+	/** the round just done was verified as a MAC with a shared key, which NULL authentication looks like */
+	bool psk;
 	/** rounds done before this one */
 	unsigned rounds_done;
+	/** the IKE_SA's SPIs, which a NULL peer is called by */
+	uint64_t spi_i;
+	uint64_t spi_r;
 	/** fingerprint of the key that verified, from the certificate that our credential set made; NULL if another one
 	 * verified */
 	const uint8_t *verified;
@@ -654,7 +693,7 @@ typedef struct btns_authorize_t
 	bool reserved_name;
 	/** TRUE in the final call */
 	bool final;
-	/** all three parts of the identity are the key's; looked at in the final call only */
+	/** all parts of the identity are what btns_sa_identity() says; looked at in the final call only */
 	bool coerced;
 } btns_authorize_t;
 
@@ -665,7 +704,12 @@ typedef struct btns_grant_t
 	/** the round is allowed; FALSE means *success = FALSE */
 	bool allowed;
 	btns_reason_t reason;
+	/** a BTNS peer without a key */
+	bool null;
+	/** of one that has a key, else all zero */
 	btns_key_t key;
+	/** of a BTNS peer, as of btns_sa_identity(), else empty */
+	char identity[BTNS_KEY_ID_LEN];
 } btns_grant_t;
 
 /** Decide in authorize(). Disarms. grant.allowed is FALSE on every failure of a flagged entry or an armed peer. */
@@ -697,6 +741,8 @@ typedef struct btns_peer_info_t
 	bool established;
 	/** seconds since the epoch, 0 unless established */
 	int64_t since;
+	/** it uses NULL authentication, and has no key */
+	bool null;
 	btns_key_t key;
 	char connection[BTNS_NAME_LEN];
 	char asserted_id[BTNS_ID_LEN];
@@ -1184,7 +1230,7 @@ typedef void (*btns_peer_cb_t)(void *user, const btns_peer_info_t *info);
 btns_status_t btns_peers_each(btns_core_t *core, btns_peer_cb_t cb, void *user);
 
 typedef void (*btns_stat_cb_t)(void *user, const char *name, uint64_t value);
-/** accepted, refused, refused-<code> for every reason, evicted, peers, children, half-open, key-time, key-sources,
+/** accepted, refused, refused-<code> for every reason, evicted, peers, null-peers, children, half-open, key-time, key-sources,
  * records, reserved-ranges, latches, latched-sas, app-clients, app-watches, app-requests, app-refused. */
 btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user);
 /** Count a refusal. @return TRUE if a log line is due under log_rate; now in seconds of a monotonic clock */
