@@ -27,6 +27,7 @@ constexpr std::array metrics{
 	Metric{"evicted", "btns_evicted_total", "counter",
 		   "BTNS IKE_SAs that had to go for an authenticated peer or a change of the configuration."},
 	Metric{"peers", "btns_peers", "gauge", "BTNS peers now."},
+	Metric{"null-peers", "btns_null_peers", "gauge", "Those of them that used NULL authentication."},
 	Metric{"children", "btns_children", "gauge", "CHILD_SAs of BTNS peers now."},
 	Metric{"half-open", "btns_half_open", "gauge", "Peers that have begun and are not authenticated yet."},
 	Metric{"key-time", "btns_key_seconds_total", "counter", "Nominal CPU time that went into the keys of strangers."},

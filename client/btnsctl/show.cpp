@@ -64,6 +64,10 @@ Json named(const Messages &messages, const char *field)
 
 std::string key_of(const Json &peer)
 {
+	if (get(peer, "auth") == "null")
+	{
+		return "none, NULL authentication";
+	}
 	return get(peer, "key-type") == "RSA" ? "RSA " + get(peer, "key-bits") : get(peer, "key-type");
 }
 
@@ -238,7 +242,8 @@ Status show_status(const Common &common)
 	{
 		rows.push_back({"strangers", "no connection has groups = btns"});
 	}
-	rows.push_back({"peers", get(counters, "peers") + " with " + get(counters, "children") + " CHILD_SAs, " +
+	const std::string nobody = get(counters, "null-peers", "0");
+	rows.push_back({"peers", get(counters, "peers") + (nobody == "0" ? "" : ", " + nobody + " without a key,") + " with " + get(counters, "children") + " CHILD_SAs, " +
 								 get(counters, "half-open") + " half-open"});
 	rows.push_back({"accepted", get(counters, "accepted")});
 	rows.push_back({"refused", refusals(counters)});

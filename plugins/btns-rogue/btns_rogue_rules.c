@@ -4,6 +4,7 @@
 #include "btns_rogue_payloads.h"
 
 #include <collections/linked_list.h>
+#include <encoding/payloads/auth_payload.h>
 #include <encoding/payloads/notify_payload.h>
 #include <threading/mutex.h>
 
@@ -89,6 +90,13 @@ static void change(btns_rogue_rule_t *rule, message_t *message)
 		{
 			message->add_payload(message, payload);
 		}
+	}
+	payload = message->get_payload(message, PLV2_AUTH);
+	if (rule->auth_method && payload)
+	{
+		auth_payload_t *auth = (auth_payload_t*)payload;
+
+		auth->set_auth_method(auth, rule->auth_method);
 	}
 	if (rule->raw.len)
 	{

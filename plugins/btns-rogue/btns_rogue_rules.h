@@ -73,6 +73,12 @@ struct btns_rogue_rule_t {
 	array_t *add;
 
 	/**
+	 * Method that AUTH payloads are said to have, whatever they were made by; 0
+	 * to leave them as they are
+	 */
+	u_int auth_method;
+
+	/**
 	 * Octets to send at the end, for btns_rogue_raw_create(), may be empty
 	 */
 	chunk_t raw;

@@ -145,6 +145,7 @@ static btns_rogue_rule_t *read_request(vici_message_t *message)
 	rule->skip = message->get_int(message, 0, "skip");
 	rule->times = message->get_int(message, 1, "times");
 	rule->copies = message->get_int(message, 0, "copies");
+	rule->auth_method = message->get_int(message, 0, "auth-method");
 	rule->lose = message->get_bool(message, FALSE, "lose");
 	rule->raw = chunk_clone(message->get_value(message, chunk_empty, "raw"));
 	return rule;

@@ -709,12 +709,18 @@ METHOD(listener_t, alert, bool,
 	va_list args)
 {
 	btns_reason_t reason;
+	btns_flag_t flag;
 
 	if (ike_sa && alert == ALERT_PEER_AUTH_FAILED)
 	{
+		flag = btns_pad_flag(ike_sa->get_peer_cfg(ike_sa), NULL);
 		reason = btns_sa_take_refusal(this->core,
 							ike_sa->get_unique_id(ike_sa),
-							btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa)));
+							flag != BTNS_FLAG_NONE);
+		if (flag == BTNS_FLAG_NULL && reason == BTNS_REASON_NOT_SIGNATURE)
+		{	/* nor was it asked for one */
+			reason = BTNS_REASON_NOT_NULL;
+		}
 		if (reason != BTNS_REASON_NONE)
 		{
 			this->worker->reject(this->worker, ike_sa, reason);

@@ -230,6 +230,11 @@ static void stream_peer(void *user, const btns_peer_info_t *peer)
 	}
 	builder = this->builder_create();
 	add_peer(builder, peer);
+	if (!peer->null)
+	{
+		builder->add_kv(builder, "auth", "%s",
+						btns_method_name(BTNS_METHOD_BTNS));
+	}
 	builder->add_kv(builder, "role", "%s",
 					peer->role == BTNS_ROLE_INITIATOR ? "initiator"
 													  : "responder");

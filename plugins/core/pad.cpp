@@ -98,15 +98,18 @@ private:
 	/** The peer signs, and claims nobody's identity: does a credential speak for it? */
 	[[nodiscard]] Verdict unnamed_signer() const
 	{
-		if (fails("flag", !offers_to_keys(), BTNS_REASON_NOT_FLAGGED))
+		if (!offers_to_keys())
 		{
-			Verdict verdict = without_flag(BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NOT_NULL);
+			const btns_reason_t reason = offers_flagged() ? BTNS_REASON_NOT_NULL : BTNS_REASON_NOT_FLAGGED;
+			fails("flag", true, reason);
+			Verdict verdict = without_flag(BTNS_CHOICE_CREDENTIALED, reason);
 			if (verdict.order.empty() && claim_.vouched != BTNS_YES)
 			{
-				verdict.reason = BTNS_REASON_NOT_FLAGGED;
+				verdict.reason = reason;
 			}
 			return verdict;
 		}
+		fails("flag", false, BTNS_REASON_NONE);
 		if (fails("credential", claim_.vouched == BTNS_YES, BTNS_REASON_VOUCHED))
 		{
 			return without_flag(BTNS_CHOICE_CREDENTIALED, BTNS_REASON_VOUCHED);

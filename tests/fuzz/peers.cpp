@@ -59,6 +59,7 @@ struct Sa
 	unsigned source = nowhere;
 	bool has_message = false;
 	bool signature = false;
+	bool null = false;
 	unsigned auth_source = nowhere;
 	bool another_follows = false;
 	std::optional<Fingerprint> presented;
@@ -274,7 +275,8 @@ bool is_below(const std::map<unsigned, Sa> &sas, std::optional<unsigned> Sa::*pl
 bool Peers::has_room(const Sa &sa) const
 {
 	return sa.source != nowhere &&
-		   (sa.place || (!sa.too_late && is_below(sas_, &Sa::place, sa.source, max_peers, max_peers_per_source)));
+		   (sa.place ||
+			(!sa.too_late && !sa.null && is_below(sas_, &Sa::place, sa.source, max_peers, max_peers_per_source)));
 }
 
 void Peers::init(unsigned sa, unsigned source, btns_role_t role)
@@ -351,6 +353,7 @@ void Peers::send(unsigned sa, const btns_auth_message_t &message, unsigned sourc
 	known->presented.reset();
 	known->has_message = true;
 	known->signature = message.auth == BTNS_AUTH_SIGNATURE;
+	known->null = message.auth == BTNS_AUTH_NULL;
 	known->auth_source = source;
 	known->another_follows = message.another_follows;
 	require(btns_sa_auth(core_, sa) == message.auth, "how the peer authenticates is remembered");
@@ -417,7 +420,7 @@ bool Peers::allows(Sa *sa, const btns_authorize_t &facts, unsigned source) const
 	}
 	if (!flagged)
 	{
-		return !ours && !sa->armed;
+		return !ours && !sa->armed && !sa->null;
 	}
 	return sa->armed && sa->presented && facts.rounds_done == 0 && !sa->another_follows && facts.pubkey && ours &&
 		   std::ranges::equal(*sa->presented, std::span(facts.verified, BTNS_FINGERPRINT_LEN)) &&

@@ -41,6 +41,9 @@ struct Connection
 	std::vector<std::string> local_ts{};
 	std::vector<std::string> remote_ts{};
 	std::vector<std::string> addrs{};
+	btns_class_t local_auth = BTNS_CLASS_PUBKEY;
+	bool local_null = false;
+	size_t local_rounds = 1;
 
 	/** Call use(const btns_entry_t &). */
 	template <typename Use>
@@ -98,6 +101,9 @@ struct Connection
 		entry.remote_ts_count = remote.size();
 		entry.addrs = literal.data();
 		entry.addr_count = literal.size();
+		entry.local_auth = local_auth;
+		entry.local_null = local_null;
+		entry.local_rounds = local_rounds;
 		return use(entry);
 	}
 };

@@ -154,7 +154,7 @@ TEST(Linter, errors_make_an_entry_unusable)
 								  [](Connection &c) {
 									  c.groups = {"btns", "btns"};
 								  })},
-		{"does not admit", lint_changed([](Connection &c) { c.groups = {"btns:null"}; })},
+		{"not loaded", lint_changed([](Connection &c) { c.groups = {"btns:null"}; })},
 		{"does not admit", lint_changed([](Connection &c) { c.groups = {"btns:known"}; })},
 	};
 	for (const auto &[word, shown] : rows)
@@ -162,6 +162,72 @@ TEST(Linter, errors_make_an_entry_unusable)
 		EXPECT_FALSE(shown.usable) << word;
 		EXPECT_TRUE(mentions(shown.errors, word)) << word;
 	}
+}
+
+/** Lint one connection where NULL authentication is possible. */
+Shown lint_with_nulls(const Connection &connection)
+{
+	World world({connection});
+	btns_null_options_t options;
+	btns_null_options_default(&options);
+	EXPECT_EQ(btns_null_start(world, &options), BTNS_STATUS_OK);
+	EXPECT_EQ(world.configure({connection, Connection{}}), BTNS_STATUS_OK);
+	return show(world).at(0);
+}
+
+/** The same of one that is for nobody, but for a change. */
+template <typename Change>
+Shown lint_null(Change &&change)
+{
+	Connection connection;
+	connection.groups = {"btns:null"};
+	connection.auth = BTNS_CLASS_PSK;
+	change(connection);
+	return lint_with_nulls(connection);
+}
+
+TEST(Linter, nobody_is_admitted_by_entries_for_that_only)
+{
+	const Shown clean = lint_null([](Connection &) {});
+	EXPECT_TRUE(clean.usable);
+	EXPECT_TRUE(clean.errors.empty());
+	EXPECT_TRUE(clean.warnings.empty()) << "that for keys is another kind of wildcard";
+	EXPECT_TRUE(lint_null([](Connection &c) { c.local_auth = BTNS_CLASS_PSK, c.local_null = true; }).usable);
+	EXPECT_TRUE(
+		lint_null([](Connection &c) { c.groups = {"btns"}, c.auth = BTNS_CLASS_PUBKEY, c.local_null = true; }).usable);
+	const std::pair<const char *, Shown> rows[] = {
+		{"remote.auth has to be psk", lint_null([](Connection &c) { c.auth = BTNS_CLASS_PUBKEY; })},
+		{"remote.auth has to be psk", lint_null([](Connection &c) { c.auth = BTNS_CLASS_ANY; })},
+		{"remote.auth has to be pubkey", lint_null([](Connection &c) { c.groups = {"btns"}; })},
+		{"remote.id", lint_null([](Connection &c) { c.any_id = false; })},
+		{"cacerts", lint_null([](Connection &c) { c.cacerts = true; })},
+		{"a NULL peer has no key", lint_null([](Connection &c) { c.certs = true; })},
+		{"exactly one round", lint_null([](Connection &c) { c.rounds = 2; })},
+		{"version", lint_null([](Connection &c) { c.ike_version = 1; })},
+		{"exactly one group", lint_null(
+								  [](Connection &c) {
+									  c.groups = {"btns", "btns:null"};
+								  })},
+		{"local.auth = eap", lint_null([](Connection &c) { c.local_auth = BTNS_CLASS_EAP; })},
+		{"guess the secret", lint_null([](Connection &c) { c.local_auth = BTNS_CLASS_PSK; })},
+		{"2 local sections", lint_null([](Connection &c) { c.local_null = true, c.local_rounds = 2; })},
+	};
+	for (const auto &[word, shown] : rows)
+	{
+		EXPECT_FALSE(shown.usable) << word;
+		EXPECT_TRUE(mentions(shown.errors, word)) << word;
+	}
+}
+
+TEST(Linter, nobody_here_needs_the_plugin)
+{
+	Connection connection;
+	connection.local_null = true;
+	EXPECT_TRUE(mentions(lint(connection).errors, "not loaded"));
+	Connection server = office();
+	server.local_null = true;
+	World world({server, Connection{}});
+	EXPECT_TRUE(mentions(show(world).at(0).warnings, "not loaded"));
 }
 
 TEST(Linter, pools_are_not_shared)

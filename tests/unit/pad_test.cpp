@@ -54,7 +54,7 @@ std::string show(const btns_claim_t &claim, const std::vector<btns_candidate_t> 
 	out << "role " << claim.role << " version " << claim.ike_version << " auth " << claim.auth << " reserved "
 		<< claim.reserved_name << " secret " << claim.named_by_secret << " entry " << claim.named_by_entry
 		<< " vouched " << claim.vouched << " key_known " << claim.key_known << " key " << (claim.fingerprint != nullptr)
-		<< " rounds " << claim.rounds_done << " limit " << claim.limit << '\n';
+		<< " rounds " << claim.rounds_done << " limit " << claim.limit << " nulls " << claim.nulls << '\n';
 	for (const auto &c : candidates)
 	{
 		out << "  flag " << c.flag << " usable " << c.usable << " match " << c.match << " offered " << c.offered
@@ -92,18 +92,20 @@ public:
 private:
 	[[nodiscard]] std::vector<std::pair<bool, const char *>> rules() const
 	{
+		const bool initiator = claim_.role == BTNS_ROLE_INITIATOR;
+		const bool version2 = claim_.ike_version == 2;
+		const bool offers_flag = has([](const auto &c) { return c.offered && c.flag != BTNS_FLAG_NONE; });
+		const bool nobody = is_null() && version2 && !(initiator && !offers_flag);
 		const bool named =
 			claim_.named_by_secret || claim_.named_by_entry ||
 			has([](const auto &c) { return c.flag == BTNS_FLAG_NONE && c.match == BTNS_MATCH_SPECIFIC; });
-		const bool offers_flag = has([](const auto &c) { return c.offered && c.flag != BTNS_FLAG_NONE; });
-		const bool version2 = claim_.ike_version == 2;
-		const bool initiator = claim_.role == BTNS_ROLE_INITIATOR;
 		const bool signature = claim_.auth == BTNS_AUTH_SIGNATURE;
 		const bool refused_name = version2 && claim_.reserved_name;
-		const bool admissible = version2 && !claim_.reserved_name && !named && signature && claim_.vouched == BTNS_NO &&
-								claim_.key_known && claim_.fingerprint != nullptr && claim_.rounds_done == 0 &&
-								claim_.limit == BTNS_REASON_NONE;
-		const bool has_entry = has([](const auto &c) { return admits(c); });
+		const bool within_limits = claim_.key_known && claim_.rounds_done == 0 && claim_.limit == BTNS_REASON_NONE;
+		const bool admissible =
+			version2 && !claim_.reserved_name && within_limits &&
+			(nobody ? claim_.nulls : !named && signature && claim_.vouched == BTNS_NO && claim_.fingerprint != nullptr);
+		const bool has_entry = has([this](const auto &c) { return admits(c); });
 		const bool yields_flagged = yields([](const auto &c) { return c.flag != BTNS_FLAG_NONE; });
 		const bool yields_unflagged = yields([](const auto &c) { return c.flag == BTNS_FLAG_NONE; });
 		const bool stranger = verdict_.choice == BTNS_CHOICE_STRANGER;
@@ -115,24 +117,25 @@ private:
 			{!(yields_flagged && yields_unflagged), "never both kinds"},
 			{!yields_flagged || stranger, "flagged entries are for strangers only"},
 			{!stranger || (yields_flagged && !yields_unflagged), "a stranger gets flagged entries"},
-			{!named || !yields_flagged, "who claims a known identity never gets a flagged entry"},
+			{!nobody || !yields_unflagged || refused_name, "nobody gets an entry that is for somebody"},
+			{nobody || !named || !yields_flagged, "who claims a known identity never gets a flagged entry"},
 			{!yields_flagged || admissible, "a stranger signs, has a key, is unknown and within the caps"},
-			{!yields_flagged || !yields([](const auto &c) { return !admits(c); }),
-			 "a flagged entry that is yielded is usable and admits the key"},
+			{!yields_flagged || !yields([this](const auto &c) { return !admits(c); }),
+			 "a flagged entry that is yielded is usable and admits the key, or nobody"},
 			{keys_before_wildcard(), "pinned keys come before the wildcard"},
 			{!(admissible && has_entry) || stranger, "a stranger that may come in does"},
 			{!stranger || verdict_.reason == BTNS_REASON_NONE, "no reason to refuse a stranger that is let in"},
-			{!again || (!named && signature && offers_flag && verdict_.order.empty()),
+			{!again || ((nobody || (!named && signature)) && offers_flag && verdict_.order.empty()),
 			 "looking things up is only for unnamed signers that could be strangers"},
 			{!again || claim_.vouched == BTNS_UNKNOWN || !claim_.key_known, "nobody asks for what is known"},
 			{!none || (verdict_.order.empty() && verdict_.reason != BTNS_REASON_NONE), "an empty list has a reason"},
 			{!offers_flag || stranger || again || verdict_.reason != BTNS_REASON_NONE,
 			 "flagged entries are withheld for a reason"},
-			{initiator || refused_name ||
+			{initiator || refused_name || nobody ||
 				 yields_all_offered([](const auto &c)
 									{ return c.flag == BTNS_FLAG_NONE && c.match == BTNS_MATCH_SPECIFIC; }),
 			 "an entry that names the peer is never withheld from it"},
-			{initiator || refused_name || !(named || !signature || claim_.vouched == BTNS_YES || !version2) ||
+			{initiator || refused_name || nobody || !(named || !signature || claim_.vouched == BTNS_YES || !version2) ||
 				 (yields_all_offered([](const auto &c) { return c.flag == BTNS_FLAG_NONE; }) && !again),
 			 "a peer that authenticates gets what charon offers it"},
 			{stranger || std::ranges::is_sorted(verdict_.order), "charon's order is kept"},
@@ -143,8 +146,14 @@ private:
 		};
 	}
 
-	static bool admits(const btns_candidate_t &c)
+	[[nodiscard]] bool is_null() const { return claim_.auth == BTNS_AUTH_NULL; }
+
+	[[nodiscard]] bool admits(const btns_candidate_t &c) const
 	{
+		if (is_null())
+		{
+			return c.offered && c.usable && c.flag == BTNS_FLAG_NULL;
+		}
 		return c.offered && c.usable &&
 			   (c.flag == BTNS_FLAG_ANY || (c.flag == BTNS_FLAG_KEY && c.key[0] == peer_key[0]));
 	}
@@ -223,7 +232,9 @@ std::vector<btns_candidate_t> all_candidates()
 			all.push_back(flagged(BTNS_FLAG_KEY, usable, offered, true));
 			all.push_back(flagged(BTNS_FLAG_KEY, usable, offered, false));
 		}
-		for (const auto flag : {BTNS_FLAG_NULL, BTNS_FLAG_KNOWN, BTNS_FLAG_BROKEN})
+		all.push_back(flagged(BTNS_FLAG_NULL, false, offered));
+		all.push_back(flagged(BTNS_FLAG_NULL, true, offered));
+		for (const auto flag : {BTNS_FLAG_KNOWN, BTNS_FLAG_BROKEN})
 		{
 			// usable is never set for these; it must not matter
 			all.push_back(flagged(flag, true, offered));
@@ -235,10 +246,14 @@ std::vector<btns_candidate_t> all_candidates()
 std::vector<btns_claim_t> all_claims()
 {
 	std::vector<btns_claim_t> all;
-	for (unsigned bits = 0; bits < 128; bits++)
+	for (unsigned bits = 0; bits < 256; bits++)
 	{
 		for (const auto auth : {BTNS_AUTH_EAP, BTNS_AUTH_SIGNATURE, BTNS_AUTH_PSK, BTNS_AUTH_NULL, BTNS_AUTH_OTHER})
 		{
+			if (auth != BTNS_AUTH_NULL && (bits & 128) != 0)
+			{
+				continue; // whether there is NULL authentication makes no difference
+			}
 			for (const auto vouched : {BTNS_UNKNOWN, BTNS_NO, BTNS_YES})
 			{
 				for (const unsigned key : {0U, 1U, 2U})
@@ -251,6 +266,7 @@ std::vector<btns_claim_t> all_claims()
 					claim.rounds_done = (bits & 16) != 0 ? 1 : 0;
 					claim.limit = (bits & 32) != 0 ? BTNS_REASON_MAX_PEERS : BTNS_REASON_NONE;
 					claim.named_by_entry = (bits & 64) != 0;
+					claim.nulls = (bits & 128) != 0;
 					claim.auth = auth;
 					claim.vouched = vouched;
 					claim.key_known = key > 0;
@@ -381,6 +397,14 @@ TEST(Pad, the_table)
 	const auto alice_elsewhere = unflagged(BTNS_MATCH_SPECIFIC, false);
 	const auto initiator = [](btns_claim_t &c) { c.role = BTNS_ROLE_INITIATOR; };
 	const auto unknown = [](btns_claim_t &c) { c.vouched = BTNS_UNKNOWN; };
+	const auto nulls = flagged(BTNS_FLAG_NULL);
+	const auto nobody = [](btns_claim_t &c)
+	{
+		c.auth = BTNS_AUTH_NULL;
+		c.nulls = true;
+		c.vouched = BTNS_UNKNOWN;
+		c.fingerprint = nullptr;
+	};
 	const std::vector<Row> rows{
 		{"a stranger", stranger(), {any}, BTNS_CHOICE_STRANGER, BTNS_REASON_NONE, {0}},
 		{"a stranger beside %any", stranger(), {everybody, any}, BTNS_CHOICE_STRANGER, BTNS_REASON_NONE, {1}},
@@ -388,7 +412,52 @@ TEST(Pad, the_table)
 		{"another key is pinned", stranger(), {other_pin}, BTNS_CHOICE_NONE, BTNS_REASON_NOT_PINNED, {}},
 		{"not usable", stranger(), {flagged(BTNS_FLAG_ANY, false)}, BTNS_CHOICE_NONE, BTNS_REASON_ENTRY_UNUSABLE, {}},
 		{"broken", stranger(), {flagged(BTNS_FLAG_BROKEN, false)}, BTNS_CHOICE_NONE, BTNS_REASON_ENTRY_UNUSABLE, {}},
-		{"for NULL only", stranger(), {flagged(BTNS_FLAG_NULL)}, BTNS_CHOICE_NONE, BTNS_REASON_NOT_FLAGGED, {}},
+		{"for NULL only", stranger(), {nulls}, BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NOT_NULL, {}},
+		{"for NULL and for keys", stranger(), {nulls, any}, BTNS_CHOICE_STRANGER, BTNS_REASON_NONE, {1}},
+		{"nobody", but(nobody), {everybody, any, nulls, pinned}, BTNS_CHOICE_STRANGER, BTNS_REASON_NONE, {2}},
+		{"nobody says that it is alice", but(nobody), {alice, nulls}, BTNS_CHOICE_STRANGER, BTNS_REASON_NONE, {1}},
+		{"nobody, and only keys are admitted",
+		 but(nobody),
+		 {everybody, any},
+		 BTNS_CHOICE_NONE,
+		 BTNS_REASON_NULL_NOT_ADMITTED,
+		 {}},
+		{"nobody, without the plugin",
+		 but([&](auto &c) { nobody(c), c.nulls = false; }),
+		 {everybody, nulls},
+		 BTNS_CHOICE_NONE,
+		 BTNS_REASON_NULL_OFF,
+		 {}},
+		{"nobody, and the entry has an error",
+		 but(nobody),
+		 {flagged(BTNS_FLAG_NULL, false)},
+		 BTNS_CHOICE_NONE,
+		 BTNS_REASON_ENTRY_UNUSABLE,
+		 {}},
+		{"nobody in a second round",
+		 but([&](auto &c) { nobody(c), c.rounds_done = 1; }),
+		 {nulls},
+		 BTNS_CHOICE_NONE,
+		 BTNS_REASON_MULTIPLE_ROUNDS,
+		 {}},
+		{"too many are nobody",
+		 but([&](auto &c) { nobody(c), c.limit = BTNS_REASON_MAX_NULL_PEERS; }),
+		 {nulls},
+		 BTNS_CHOICE_NONE,
+		 BTNS_REASON_MAX_NULL_PEERS,
+		 {}},
+		{"an initiator that wants a key meets nobody",
+		 but([&](auto &c) { nobody(c), initiator(c); }),
+		 {any},
+		 BTNS_CHOICE_NONE,
+		 BTNS_REASON_NULL_NOT_ADMITTED,
+		 {}},
+		{"an initiator that wants nobody meets a key",
+		 but(initiator),
+		 {nulls},
+		 BTNS_CHOICE_NONE,
+		 BTNS_REASON_NOT_NULL,
+		 {}},
 		{"no flag at all", stranger(), {}, BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NOT_FLAGGED, {}},
 		{"no flag is cheap", but(unknown), {everybody}, BTNS_CHOICE_CREDENTIALED, BTNS_REASON_NONE, {0}},
 		{"alice", but(unknown), {alice, everybody, any}, BTNS_CHOICE_NAMED, BTNS_REASON_NAMED, {0, 1}},

@@ -231,7 +231,7 @@ TEST_F(Peers, only_signatures_arm)
 		message.cert_count = message.cert_total = 1;
 		world.init(1, here);
 		ASSERT_EQ(btns_sa_message(world, 1, &message), BTNS_STATUS_OK);
-		EXPECT_EQ(world.arm(1), BTNS_REASON_NOT_SIGNATURE);
+		EXPECT_EQ(world.arm(1), auth == BTNS_AUTH_NULL ? BTNS_REASON_NULL_OFF : BTNS_REASON_NOT_SIGNATURE);
 	}
 }
 
@@ -294,7 +294,7 @@ TEST_F(Peers, everything_is_checked_in_the_first_call)
 	EXPECT_EQ(reason_if([](auto &f) { f.source.family = 0; }), BTNS_REASON_ADDRESS_CHANGED);
 	EXPECT_EQ(reason_if([](auto &f) { f.flag = BTNS_FLAG_NONE; }), BTNS_REASON_PEER_WITHOUT_FLAG);
 	EXPECT_EQ(reason_if([](auto &f) { f.flag = BTNS_FLAG_NONE, f.verified = nullptr; }), BTNS_REASON_PEER_WITHOUT_FLAG);
-	EXPECT_EQ(reason_if([](auto &f) { f.flag = BTNS_FLAG_NULL; }), BTNS_REASON_ENTRY_UNUSABLE);
+	EXPECT_EQ(reason_if([](auto &f) { f.flag = BTNS_FLAG_NULL; }), BTNS_REASON_NOT_NULL);
 	EXPECT_EQ(reason_if([](auto &f) { f.flag = BTNS_FLAG_BROKEN; }), BTNS_REASON_ENTRY_UNUSABLE);
 	EXPECT_EQ(reason_if([](auto &f) { f.flag = BTNS_FLAG_KEY; }), BTNS_REASON_ENTRY_UNUSABLE);
 	EXPECT_EQ(reason_if([](auto &f) { f.connection = "other"; }), BTNS_REASON_ENTRY_UNUSABLE);

@@ -88,7 +88,7 @@ class Rogue:
         return answer
 
     def says(self, name, exchange=IKE_AUTH, response=False, drop=(), drop_notifies=(), add=(), raw=None, skip=0, times=1,
-             copies=0):
+             copies=0, auth_method=0):
         """Change messages before they are encrypted.
 
         @param name			what applied() knows the rule by
@@ -99,21 +99,23 @@ class Rogue:
         @param skip			messages to leave as they are before the first change
         @param times		messages to change; 0 for all
         @param copies		send the encrypted message so often once more, and change nothing
+        @param auth_method	what an AUTH payload is said to be, whatever it was made by; 0 for the truth
         """
         self._rule(name, exchange, response, drop=drop, drop_notifies=drop_notifies, add=add, raw=raw, skip=skip,
-                   times=times, copies=copies)
+                   times=times, copies=copies, auth_method=auth_method)
 
-    def hears(self, name, exchange=IKE_AUTH, response=True, drop=(), drop_notifies=(), add=(), skip=0, times=1, lose=False):
+    def hears(self, name, exchange=IKE_AUTH, response=True, drop=(), drop_notifies=(), add=(), skip=0, times=1, lose=False,
+              auth_method=0):
         """Change received messages before charon looks at them, or lose them."""
         self._rule(name, exchange, response, incoming=True, drop=drop, drop_notifies=drop_notifies, add=add, skip=skip,
-                   times=times, lose=lose)
+                   times=times, lose=lose, auth_method=auth_method)
 
     def _rule(self, name, exchange, response, drop, drop_notifies, add, skip, times, incoming=False, raw=None, copies=0,
-              lose=False):
+              lose=False, auth_method=0):
         message = {
             "name": name, "exchange": exchange, "response": "yes" if response else "no",
             "incoming": "yes" if incoming else "no", "lose": "yes" if lose else "no", "skip": skip, "times": times,
-            "copies": copies, "drop": list(drop), "drop-notifies": list(drop_notifies),
+            "copies": copies, "auth-method": auth_method, "drop": list(drop), "drop-notifies": list(drop_notifies),
             "add": [bytes([kind]) + body for kind, body in add],
         }
         if raw:

@@ -89,7 +89,7 @@ def test_who_is_wanted_as_nobody_and_is_somebody(world, local):
     does, _ = OTHERS[local]
     left, right = two(world, (does, FOR_NOBODY), (does, FOR_NOBODY))
     assert not left.initiate("data").success
-    assert right.rejected("not-flagged")["asserted-id"], "as a responder it is not offered"
+    assert right.rejected("not-null")["asserted-id"], "as a responder it is not offered"
     has_no_sa(left, right)
 
 
