@@ -478,16 +478,14 @@ std::shared_ptr<const KeyInfo> SideTable::verified(uint32_t sa) const
 }
 
 /** Is what charon has verified what the peer was armed for? */
-btns_reason_t SideTable::check_verified(const Record &record, const btns_authorize_t &facts)
+bool SideTable::is_verified(const Record &record, const btns_authorize_t &facts)
 {
 	if (is_null_auth(record))
 	{
 		// no key of anybody's was tried, and no certificate plays a part
-		return facts.psk && record.handshake->null_key_taken && facts.verified == nullptr ? BTNS_REASON_NONE
-																						  : BTNS_REASON_NOT_VERIFIED;
+		return facts.psk && record.handshake->null_key_taken && facts.verified == nullptr;
 	}
-	return facts.pubkey && is_key(record.handshake->presented->key, facts.verified) ? BTNS_REASON_NONE
-																					: BTNS_REASON_NOT_VERIFIED;
+	return facts.pubkey && is_key(record.handshake->presented->key, facts.verified);
 }
 
 btns_reason_t SideTable::check_grant(const Record *record, bool armed, const btns_authorize_t &facts,
@@ -522,9 +520,9 @@ btns_reason_t SideTable::check_grant(const Record *record, bool armed, const btn
 	{
 		return BTNS_REASON_MULTIPLE_ROUNDS;
 	}
-	if (const auto reason = check_verified(*record, facts); reason != BTNS_REASON_NONE)
+	if (!is_verified(*record, facts))
 	{
-		return reason;
+		return BTNS_REASON_NOT_VERIFIED;
 	}
 	if (const auto reason = check_source(*record, facts.source); reason != BTNS_REASON_NONE)
 	{

@@ -384,7 +384,7 @@ private:
 											const std::vector<Range> &remote, const Context &context,
 											Trace *trace = nullptr) const;
 	[[nodiscard]] const Holding *other_holder(const Range &range, const KeyInfo &own, const btns_child_t &child) const;
-	[[nodiscard]] static btns_reason_t check_verified(const Record &record, const btns_authorize_t &facts);
+	[[nodiscard]] static bool is_verified(const Record &record, const btns_authorize_t &facts);
 	[[nodiscard]] bool is_reserved(const Range &range, const Context &context) const;
 	[[nodiscard]] bool has_too_many(const Record &record, const btns_child_t &child, const std::vector<Range> &remote,
 									unsigned max) const;

@@ -172,6 +172,10 @@ TEST_F(Nobody, has_a_key_that_is_given_to_no_others)
 	message(2, here, BTNS_AUTH_PSK);
 	EXPECT_EQ(btns_sa_null_key(world, 2), BTNS_STATUS_REFUSED) << "the next message disarms";
 
+	world.init(4, here);
+	world.message(4, here, spki);
+	ASSERT_EQ(world.arm(4), BTNS_REASON_NONE);
+	EXPECT_EQ(btns_sa_null_key(world, 4), BTNS_STATUS_REFUSED) << "armed for a signature";
 	world.stranger(3, here, spki);
 	EXPECT_EQ(btns_sa_null_key(world, 3), BTNS_STATUS_REFUSED) << "somebody with a key";
 }

@@ -56,7 +56,7 @@ def test_another_round_after_it(gateway):
 
 def test_from_another_address(gateway):
     """IKE_AUTH comes from elsewhere than IKE_SA_INIT: `dynamic` would be somebody else's address."""
-    gateway.left.namespace.ip("addr", "add", "192.0.2.77/24", "dev", gateway.world.wire.INTERFACE)
+    gateway.left.namespace.ip("addr", "add", "192.0.2.77/24", "dev", "eth0")
     with gateway.raw() as initiator:
         initiator.init()
         initiator.move("192.0.2.77")
