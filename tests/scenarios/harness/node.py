@@ -4,6 +4,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -55,10 +56,21 @@ class Node:
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
+            self._note_stacks()
             self.process.kill()
             return self.process.wait()
         finally:
             self.process = None
+
+    def _note_stacks(self):
+        """What a daemon that does not end is doing goes to its stderr, if there is a debugger."""
+        gdb = shutil.which("gdb")
+        if gdb:
+            with open(self.folder / "stderr.log", "ab") as log, contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    [gdb, "-p", str(self.process.pid), "-batch", "-ex", "thread apply all backtrace"], stdout=log, stderr=log,
+                    stdin=subprocess.DEVNULL, timeout=60,
+                )
 
     def crash(self):
         """Its machine fails: no daemon of it says goodbye, and its kernel forgets SAs and policies."""
