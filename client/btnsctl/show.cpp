@@ -243,8 +243,9 @@ Status show_status(const Common &common)
 		rows.push_back({"strangers", "no connection has groups = btns"});
 	}
 	const std::string nobody = get(counters, "null-peers", "0");
-	rows.push_back({"peers", get(counters, "peers") + (nobody == "0" ? "" : ", " + nobody + " without a key,") + " with " + get(counters, "children") + " CHILD_SAs, " +
-								 get(counters, "half-open") + " half-open"});
+	rows.push_back({"peers", get(counters, "peers") + (nobody == "0" ? "" : ", " + nobody + " without a key,") +
+								 " with " + get(counters, "children") + " CHILD_SAs, " + get(counters, "half-open") +
+								 " half-open"});
 	rows.push_back({"accepted", get(counters, "accepted")});
 	rows.push_back({"refused", refusals(counters)});
 	rows.push_back({"evicted", get(counters, "evicted")});

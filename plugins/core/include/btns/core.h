@@ -351,8 +351,8 @@ typedef struct btns_null_options_t
 
 /** Defaults: 250 peers, 4 per source. */
 void btns_null_options_default(btns_null_options_t *out);
-/** From now on there is NULL authentication (RFC 7619), or its tunables change. Entries that need it are usable from the next
- * btns_config_commit() on. */
+/** From now on there is NULL authentication (RFC 7619), or its tunables change. Entries that need it are usable from
+ * the next btns_config_commit() on. */
 btns_status_t btns_null_start(btns_core_t *core, const btns_null_options_t *options);
 /** No NULL peer is admitted any more. */
 void btns_null_stop(btns_core_t *core);
@@ -658,8 +658,8 @@ btns_status_t btns_sa_arm(btns_core_t *core, uint32_t sa, btns_role_t role, btns
 /** The armed key. REFUSED if not armed. */
 btns_status_t btns_sa_armed_key(btns_core_t *core, uint32_t sa, btns_key_t *out);
 /**
- * The key of nobody, RFC 7619's for NULL authentication: it has no octets. OK only if the IKE_SA is armed and the message
- * last seen has that method; nothing else of the message or of the configuration plays a part. REFUSED if not.
+ * The key of nobody, RFC 7619's for NULL authentication: it has no octets. OK only if the IKE_SA is armed and the
+ * message last seen has that method; nothing else of the message or of the configuration plays a part. REFUSED if not.
  */
 btns_status_t btns_sa_null_key(btns_core_t *core, uint32_t sa);
 /** What the peer of a BTNS IKE_SA is called here, whatever it calls itself: "btns:sha256:<hex>" by its key, or
@@ -1230,8 +1230,8 @@ typedef void (*btns_peer_cb_t)(void *user, const btns_peer_info_t *info);
 btns_status_t btns_peers_each(btns_core_t *core, btns_peer_cb_t cb, void *user);
 
 typedef void (*btns_stat_cb_t)(void *user, const char *name, uint64_t value);
-/** accepted, refused, refused-<code> for every reason, evicted, peers, null-peers, children, half-open, key-time, key-sources,
- * records, reserved-ranges, latches, latched-sas, app-clients, app-watches, app-requests, app-refused. */
+/** accepted, refused, refused-<code> for every reason, evicted, peers, null-peers, children, half-open, key-time,
+ * key-sources, records, reserved-ranges, latches, latched-sas, app-clients, app-watches, app-requests, app-refused. */
 btns_status_t btns_stats_each(btns_core_t *core, btns_stat_cb_t cb, void *user);
 /** Count a refusal. @return TRUE if a log line is due under log_rate; now in seconds of a monotonic clock */
 bool btns_refused(btns_core_t *core, btns_reason_t reason, int64_t now);
