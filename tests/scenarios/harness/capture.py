@@ -116,7 +116,7 @@ class Capture:
              *only.split()],
             stdout=-3, stderr=-1,
         )
-        if not select.select([self.process.stderr], [], [], 10)[0]:
+        if not select.select([self.process.stderr], [], [], 30)[0]:
             self.process.kill()
             raise RuntimeError("tcpdump does not start")
         line = self.process.stderr.readline()

@@ -25,6 +25,8 @@ class Node:
     """What it is called in messages."""
     LOG = "daemon.log"
     """Where its log is in the folder."""
+    END = 8
+    """Seconds that it may take to end."""
     KEPT = ("stderr.log",)
     """Files that are of interest after a failure, besides the log."""
 
@@ -49,12 +51,12 @@ class Node:
         if self.alive():
             self.process.send_signal(signal.SIGTERM)
 
-    def reap(self, timeout=8):
+    def reap(self, timeout=None):
         """Exit status of the daemon, negative for a signal; it is killed at the deadline."""
         if not self.process:
             return 0
         try:
-            return self.process.wait(timeout)
+            return self.process.wait(timeout or self.END)
         except subprocess.TimeoutExpired:
             self._note_stacks()
             self.process.kill()
