@@ -69,22 +69,22 @@ def libreswan_null(world, who="charon", options="", more=""):
     return Pair(world, left, right, "nobody")
 
 
-def _openiked(world, kind, who, options, more, settings="", btns=None):
+def _openiked(world, kind, who, options, more, btns=None):
     conf = example("with-openiked/swanctl.conf")
     left = world.host("left", _more(conf, options and f"openiked {{ {options} }}"), kind, btns=btns, start=False,
                       options=PATIENT)
     right = attach(world, OpenIked).own(world.keys.key(kind)).knows("left.example", left.key)
     text = example("with-openiked/iked.conf", passive="active" if who == "peer" else "passive")
-    right.configure(settings + text.rstrip("\n") + (f" \\\n\t{more}\n" if more else "\n"))
+    right.configure(text.rstrip("\n") + (f" \\\n\t{more}\n" if more else "\n"))
     return Pair(world, left, right, "openiked")
 
 
-def openiked_rsa(world, who="charon", options="", more="", settings=""):
-    return _openiked(world, "rsa3072", who, options, more, settings)
+def openiked_rsa(world, who="charon", options="", more=""):
+    return _openiked(world, "rsa3072", who, options, more)
 
 
-def openiked_ecdsa(world, who="charon", options="", more="", settings=""):
-    return _openiked(world, "ecdsa256", who, options, more, settings, OPENIKED_EC)
+def openiked_ecdsa(world, who="charon", options="", more=""):
+    return _openiked(world, "ecdsa256", who, options, more, OPENIKED_EC)
 
 
 KINDS: dict[str, Callable] = {"libreswan-rsa": libreswan_rsa, "openiked-rsa": openiked_rsa}
