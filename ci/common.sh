@@ -139,7 +139,7 @@ build_in_root() {
 		[ ! -d "$dir" ] || find "$dir" -mindepth 1 -maxdepth 1 ! -name test-logs -exec rm -rf {} +
 		quietly "$logs/configure-root-$name.log" "configuring build-roots/$name/" "${enter[@]}" \
 			meson setup "/mnt/build-roots/$name" /mnt -Dplugin=enabled -Dtests=false -Dstrongswan_source=/media \
-			-Dbtnsctl=disabled -Dbtns_run=disabled -Dexamples=disabled "${light[@]}" || return
+			-Dbtns_run=disabled -Dexamples=disabled "${light[@]}" || return
 		# the core is the same for every source: what this root's compiler made of it is taken over, if it is there
 		if [ "$name" != "${place##*/}" ] && [ -d "$root/build-roots/${place##*/}/plugins/core" ]; then
 			cp -a "$root/build-roots/${place##*/}"/.ninja_{log,deps} "$dir/"
