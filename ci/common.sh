@@ -103,6 +103,8 @@ root_version() {
 	[ "$source" = "$installed" ] || printf ' (source of %s)' "$source"
 }
 
+ninja_targets=() # what is to be built of a folder, all if empty
+
 # Configure a build folder if that was not done in the same way before, and build it. build FOLDER [MESON OPTION...]
 build() {
 	local dir=$root/$1 logs=$root/build/test-logs name=$1 made
@@ -114,7 +116,7 @@ build() {
 		quietly "$logs/configure-$name.log" "configuring $name/" meson setup "$dir" "$root" "$@" || return
 		printf '%s' "$made" >"$dir/.configured"
 	fi
-	quietly "$logs/compile-$name.log" "compiling $name/" ninja -C "$dir"
+	quietly "$logs/compile-$name.log" "compiling $name/" ninja -C "$dir" "${ninja_targets[@]}"
 }
 
 # Build the plugins for a root of .cache/roots, with its own compiler and against its own strongSwan, in
