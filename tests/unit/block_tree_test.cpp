@@ -7,6 +7,7 @@
 
 #include "failing_new.h"
 #include "interned.h"
+#include "one_thread.h"
 
 namespace
 {
@@ -69,7 +70,7 @@ std::set<unsigned> look(const Tree &tree, const std::vector<size_t> &table, size
 	return found;
 }
 
-TEST(BlockTree, agrees_with_a_set)
+TEST(BlockTree, ON_ONE_THREAD(agrees_with_a_set))
 {
 	for (const unsigned seed : {1U, 2U, 3U})
 	{

@@ -9,6 +9,7 @@
 
 #include "core_world.h"
 #include "failing_new.h"
+#include "one_thread.h"
 #include "policy.h"
 
 namespace
@@ -1638,7 +1639,7 @@ private:
 class LatchEvents : public testing::TestWithParam<unsigned>
 {};
 
-TEST_P(LatchEvents, agree_with_a_model)
+TEST_P(LatchEvents, ON_ONE_THREAD(agree_with_a_model))
 {
 	Events events(GetParam(), {60, 25, 30}, 4);
 	size_t most = 0;
@@ -1658,7 +1659,7 @@ TEST_P(LatchEvents, agree_with_a_model)
 
 INSTANTIATE_TEST_SUITE_P(Seeds, LatchEvents, testing::Range(1U, 7U));
 
-TEST(LatchDatabase, agrees_with_a_model_when_there_are_many)
+TEST(LatchDatabase, ON_ONE_THREAD(agrees_with_a_model_when_there_are_many))
 {
 	Events events(11, {4000, 2000, 3000}, 40);
 	size_t most = 0;

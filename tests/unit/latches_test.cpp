@@ -22,6 +22,7 @@
 #include "core_world.h"
 #include "failing_new.h"
 #include "net_world.h"
+#include "one_thread.h"
 #include "socket_query.h"
 
 namespace
@@ -1398,7 +1399,7 @@ TEST(LatchesTest, on_failure_nothing_is_latched_and_strangers_are_refused)
 		});
 }
 
-TEST(LatchesTest, whichever_allocation_fails_packets_are_stopped)
+TEST(LatchesTest, ON_ONE_THREAD(whichever_allocation_fails_packets_are_stopped))
 {
 	bool done = false;
 	for (size_t working = 0; working < 100; working++)
@@ -1608,7 +1609,7 @@ TEST(LatchFaults, flows_that_want_sas_wait_on)
 		});
 }
 
-TEST(LatchFaults, whichever_allocation_fails_nothing_passes)
+TEST(LatchFaults, ON_ONE_THREAD(whichever_allocation_fails_nothing_passes))
 {
 	using Call = void (*)(Held &);
 	const std::vector<std::pair<const char *, Call>> calls{

@@ -5,6 +5,7 @@
 
 #include "core_world.h"
 #include "key_meter.h"
+#include "one_thread.h"
 #include "overload.h"
 #include "side_table.h"
 
@@ -117,7 +118,7 @@ TEST(KeyMeter, many_addresses_take_no_memory_and_nobody_elses_share)
 	EXPECT_EQ(meter.spend(address(elsewhere), 6000, rates, start + 2500), BTNS_REASON_NONE);
 }
 
-TEST(KeyMeter, is_bounded_whatever_the_rates)
+TEST(KeyMeter, ON_ONE_THREAD(is_bounded_whatever_the_rates))
 {
 	KeyMeter meter;
 	const KeyRates rates{100000, 1};

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception */
+#include "one_thread.h"
 #include "pad.h"
 
 #include <gtest/gtest.h>
@@ -337,7 +338,7 @@ TEST(Pad, every_claim_with_one_entry_or_none)
 	check_all(lists);
 }
 
-TEST(Pad, every_claim_with_every_two_entries)
+TEST(Pad, ON_ONE_THREAD(every_claim_with_every_two_entries))
 {
 	std::vector<std::vector<btns_candidate_t>> lists;
 	for (const auto &a : all_candidates())
@@ -350,7 +351,7 @@ TEST(Pad, every_claim_with_every_two_entries)
 	check_all(lists);
 }
 
-TEST(Pad, mixtures_of_many_entries)
+TEST(Pad, ON_ONE_THREAD(mixtures_of_many_entries))
 {
 	const auto all = all_candidates();
 	std::vector<std::vector<btns_candidate_t>> lists;

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "interval_index.h"
+#include "one_thread.h"
 
 namespace
 {
@@ -108,7 +109,7 @@ TEST(RangeSet, agrees_with_a_naive_model)
 	}
 }
 
-TEST(IntervalIndex, agrees_with_a_naive_model)
+TEST(IntervalIndex, ON_ONE_THREAD(agrees_with_a_naive_model))
 {
 	RandomRanges random(2);
 	IntervalIndex<unsigned> index;
@@ -232,7 +233,7 @@ TEST(IntervalIndex, the_visitor_can_stop)
 	EXPECT_EQ(visits, 3);
 }
 
-TEST(IntervalIndex, many_ranges_in_ascending_order_stay_fast)
+TEST(IntervalIndex, ON_ONE_THREAD(many_ranges_in_ascending_order_stay_fast))
 {
 	IntervalIndex<unsigned> index;
 	constexpr unsigned count = 100000;
