@@ -147,7 +147,7 @@ def traps():
 
 def unit_tests():
     sources = "\n".join(file.read_text() for file in sorted((REPO / "tests" / "unit").glob("*.cpp")))
-    return [".".join(names) for names in re.findall(r"^TEST(?:_[FP])?\((\w+), (\w+)\)", sources, re.MULTILINE)]
+    return [".".join(names) for names in re.findall(r"^TEST(?:_[FP])?\((\w+), (?:ON_ONE_THREAD\()?(\w+)\)", sources, re.MULTILINE)]
 
 
 def rogue_tests():
