@@ -490,8 +490,8 @@ ChannelAnswer SideTable::find(const Flow &flow, bool one) const
 			{
 				return false;
 			}
-			const auto fits =
-				fit_policies(holding->local(), holding->remote(), flow, PolicyKind::protect, facts->priority);
+			const auto fits = fit_policies(holding->selectors().local(), holding->selectors().remote(), flow,
+										   PolicyKind::protect, facts->priority);
 			if (fits.inexact)
 			{
 				maybe.push_back({*fits.inexact, owner->root.id, facts->conditional});

@@ -15,6 +15,7 @@
 #include "interval_index.h"
 #include "key_info.h"
 #include "name_pool.h"
+#include "packed_selectors.h"
 #include "policy.h"
 
 namespace btns
@@ -72,25 +73,22 @@ public:
 	/** @param facts	NULL if it is no CHILD_SA's */
 	Holding(HoldingIndex &index, Owner owner, std::span<const btns_ts_t> remote, std::span<const btns_ts_t> local,
 			std::unique_ptr<ChildFacts> facts)
-		: index_(index), sa_(owner.sa), remote_count_(static_cast<uint16_t>(std::min(remote.size(), selectors_max))),
-		  local_count_(static_cast<uint16_t>(std::min(local.size(), selectors_max))), key_(std::move(owner.key)),
-		  selectors_(std::make_unique<btns_ts_t[]>(size_t{remote_count_} + local_count_)), facts_(std::move(facts))
+		: index_(index), key_(std::move(owner.key)), selectors_(remote, local), facts_(std::move(facts)), sa_(owner.sa)
 	{
-		std::ranges::copy(remote.first(remote_count_), selectors_.get());
-		std::ranges::copy(local.first(local_count_), selectors_.get() + remote_count_);
 		try
 		{
-			for (const btns_ts_t &ts : this->remote())
-			{
-				if (const auto range = to_range(ts))
+			selectors_.for_each_remote(
+				[this](const btns_ts_t &ts)
 				{
-					own_index().insert(*range, this);
-					if (!range->is_prefix())
+					if (const auto range = to_range(ts))
 					{
-						index_.rounded.insert(policy_range(*range), this);
+						own_index().insert(*range, this);
+						if (!range->is_prefix())
+						{
+							index_.rounded.insert(policy_range(*range), this);
+						}
 					}
-				}
-			}
+				});
 		}
 		catch (...)
 		{
@@ -109,10 +107,9 @@ public:
 	[[nodiscard]] bool is_another(const Fingerprint &key) const { return key_ && key_->fingerprint() != key; }
 	/** Is it a NULL peer's? */
 	[[nodiscard]] bool is_null() const { return key_ && key_->is_null(); }
-	[[nodiscard]] std::span<const btns_ts_t> remote() const { return {selectors_.get(), remote_count_}; }
-	[[nodiscard]] std::span<const btns_ts_t> local() const { return {selectors_.get() + remote_count_, local_count_}; }
+	[[nodiscard]] const PackedSelectors &selectors() const { return selectors_; }
 	/** Of the remote selectors; sorted, each once. */
-	[[nodiscard]] std::vector<Range> ranges() const { return address_ranges(remote()); }
+	[[nodiscard]] std::vector<Range> ranges() const { return address_ranges(selectors_.remote()); }
 	/** NULL if it is no CHILD_SA's. */
 	[[nodiscard]] const ChildFacts *facts() const { return facts_.get(); }
 	[[nodiscard]] ChildFacts *facts() { return facts_.get(); }
@@ -120,35 +117,30 @@ public:
 	void move_to(uint32_t sa) { sa_ = sa; }
 
 private:
-	/** of one side; charon has fewer than fit into a message */
-	static constexpr size_t selectors_max = UINT16_MAX;
-
 	IntervalIndex<const Holding *> &own_index() { return key_ ? index_.strangers : index_.authenticated; }
 
 	void release()
 	{
 		// what was not inserted, or twice, is not found
-		for (const btns_ts_t &ts : remote())
-		{
-			if (const auto range = to_range(ts))
+		selectors_.for_each_remote(
+			[this](const btns_ts_t &ts)
 			{
-				own_index().remove(*range, this);
-				if (!range->is_prefix())
+				if (const auto range = to_range(ts))
 				{
-					index_.rounded.remove(policy_range(*range), this);
+					own_index().remove(*range, this);
+					if (!range->is_prefix())
+					{
+						index_.rounded.remove(policy_range(*range), this);
+					}
 				}
-			}
-		}
+			});
 	}
 
 	HoldingIndex &index_;
-	uint32_t sa_;
-	uint16_t remote_count_;
-	uint16_t local_count_;
 	std::shared_ptr<const KeyInfo> key_;
-	/** remote ones first */
-	std::unique_ptr<btns_ts_t[]> selectors_;
+	PackedSelectors selectors_;
 	std::unique_ptr<ChildFacts> facts_;
+	uint32_t sa_;
 };
 
 } // namespace btns
