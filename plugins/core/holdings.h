@@ -77,18 +77,7 @@ public:
 	{
 		try
 		{
-			selectors_.for_each_remote(
-				[this](const btns_ts_t &ts)
-				{
-					if (const auto range = to_range(ts))
-					{
-						own_index().insert(*range, this);
-						if (!range->is_prefix())
-						{
-							index_.rounded.insert(policy_range(*range), this);
-						}
-					}
-				});
+			each_place([this](auto &index, const Range &range) { index.insert(range, this); });
 		}
 		catch (...)
 		{
@@ -122,15 +111,22 @@ private:
 	void release()
 	{
 		// what was not inserted, or twice, is not found
+		each_place([this](auto &index, const Range &range) { index.remove(range, this); });
+	}
+
+	/** Call visitor(index, range) for each place that this is to be found in. */
+	template <typename Visitor>
+	void each_place(Visitor &&visitor)
+	{
 		selectors_.for_each_remote(
-			[this](const btns_ts_t &ts)
+			[&](const btns_ts_t &ts)
 			{
 				if (const auto range = to_range(ts))
 				{
-					own_index().remove(*range, this);
+					visitor(own_index(), *range);
 					if (!range->is_prefix())
 					{
-						index_.rounded.remove(policy_range(*range), this);
+						visitor(index_.rounded, policy_range(*range));
 					}
 				}
 			});

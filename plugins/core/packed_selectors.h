@@ -83,35 +83,37 @@ private:
 		return size;
 	}
 
+	/** Call copy(member, octets) for what is kept of a selector, the family first. */
+	template <typename Selector, typename Copy>
+	static void each_member(Selector &ts, Copy &&copy)
+	{
+		copy(&ts.family, sizeof(ts.family));
+		copy(&ts.protocol, sizeof(ts.protocol));
+		copy(&ts.from_port, sizeof(ts.from_port));
+		copy(&ts.to_port, sizeof(ts.to_port));
+		copy(ts.from, address_size(ts.family));
+		copy(ts.to, address_size(ts.family));
+	}
+
 	static void write(uint8_t *&at, const btns_ts_t &ts)
 	{
-		const auto put = [&at](const auto *from, size_t size)
-		{
-			std::memcpy(at, from, size);
-			at += size;
-		};
-		put(&ts.family, sizeof(ts.family));
-		put(&ts.protocol, sizeof(ts.protocol));
-		put(&ts.from_port, sizeof(ts.from_port));
-		put(&ts.to_port, sizeof(ts.to_port));
-		put(ts.from, address_size(ts.family));
-		put(ts.to, address_size(ts.family));
+		each_member(ts,
+					[&at](const auto *from, size_t size)
+					{
+						std::memcpy(at, from, size);
+						at += size;
+					});
 	}
 
 	static btns_ts_t read(const uint8_t *&at)
 	{
 		btns_ts_t ts{};
-		const auto get = [&at](auto *to, size_t size)
-		{
-			std::memcpy(to, at, size);
-			at += size;
-		};
-		get(&ts.family, sizeof(ts.family));
-		get(&ts.protocol, sizeof(ts.protocol));
-		get(&ts.from_port, sizeof(ts.from_port));
-		get(&ts.to_port, sizeof(ts.to_port));
-		get(ts.from, address_size(ts.family));
-		get(ts.to, address_size(ts.family));
+		each_member(ts,
+					[&at](auto *to, size_t size)
+					{
+						std::memcpy(to, at, size);
+						at += size;
+					});
 		return ts;
 	}
 
