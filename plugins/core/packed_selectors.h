@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "btns.h"
+#include "btns/core.h"
 
 namespace btns
 {
