@@ -49,20 +49,30 @@ u_int btns_certreq_encoding(payload_t *certreq)
 /*
  * Described in header.
  */
-u_int btns_certreq_find(message_t *message)
+u_int btns_certreq_take(ike_sa_t *ike_sa, message_t *message)
 {
 	enumerator_t *enumerator;
 	payload_t *payload;
-	u_int found = 0;
+	u_int found = 0, bit;
 
 	enumerator = message->create_payload_enumerator(message);
 	while (enumerator->enumerate(enumerator, &payload))
 	{
 		if (payload->get_type(payload) == PLV2_CERTREQ)
 		{
-			found |= btns_encoding_bit(btns_certreq_encoding(payload));
+			bit = btns_encoding_bit(btns_certreq_encoding(payload));
+			if (bit & ~BTNS_ENCODING_BIT_X509)
+			{
+				found |= bit;
+				message->remove_payload_at(message, enumerator);
+				payload->destroy(payload);
+			}
 		}
 	}
 	enumerator->destroy(enumerator);
-	return found & ~BTNS_ENCODING_BIT_X509;
+	if (found)
+	{	/* as charon has it, whatever is asked for */
+		ike_sa->set_condition(ike_sa, COND_CERTREQ_SEEN, TRUE);
+	}
+	return found;
 }

@@ -29,10 +29,11 @@ payload_t *btns_certreq_create(u_int encoding);
 u_int btns_certreq_encoding(payload_t *certreq);
 
 /**
- * Find out which raw public keys a message asks for.
+ * Find out which raw public keys a message asks for, and take the requests out
+ * of it: charon does nothing about them but to log that.
  *
  * @return				mask of btns_encoding_bit_t
  */
-u_int btns_certreq_find(message_t *message);
+u_int btns_certreq_take(ike_sa_t *ike_sa, message_t *message);
 
 #endif /** BTNS_CERTREQ_H_ @}*/

@@ -111,15 +111,32 @@ static void copy_bodies(private_btns_channels_t *this, ike_sa_t *ike_sa,
 bool btns_prf_plus(pseudo_random_function_t alg, chunk_t key, chunk_t seed,
 				   uint8_t *out)
 {
-	kdf_t *prf_plus;
+	uint8_t block[HASH_SIZE_SHA512], counter = 1;
+	size_t size, done = 0;
+	chunk_t before = chunk_empty;
 	bool derived;
+	prf_t *prf;
 
-	prf_plus = lib->crypto->create_kdf(lib->crypto, KDF_PRF_PLUS, alg);
-	derived = prf_plus &&
-			  prf_plus->set_param(prf_plus, KDF_PARAM_KEY, key) &&
-			  prf_plus->set_param(prf_plus, KDF_PARAM_SALT, seed) &&
-			  prf_plus->get_bytes(prf_plus, BTNS_BINDING_LEN, out);
-	DESTROY_IF(prf_plus);
+	/* a KDF of OpenSSL's takes several times as long to be made */
+	prf = lib->crypto->create_prf(lib->crypto, alg);
+	size = prf ? prf->get_block_size(prf) : 0;
+	derived = size && size <= sizeof(block) && prf->set_key(prf, key);
+	while (derived && done < BTNS_BINDING_LEN)
+	{
+		derived = prf->get_bytes(prf, before, NULL) &&
+				  prf->get_bytes(prf, seed, NULL) &&
+				  prf->get_bytes(prf, chunk_from_thing(counter), block);
+		if (derived)
+		{
+			size = min(size, BTNS_BINDING_LEN - done);
+			memcpy(out + done, block, size);
+			done += size;
+			before = chunk_create(block, prf->get_block_size(prf));
+			counter++;
+		}
+	}
+	memwipe(block, sizeof(block));
+	DESTROY_IF(prf);
 	return derived;
 }
 

@@ -109,7 +109,7 @@ static void copy_auth_message(private_btns_listener_t *this, ike_sa_t *ike_sa,
 		.certs = certs,
 		.another_follows =
 					message->get_notify(message, ANOTHER_AUTH_FOLLOWS) != NULL,
-		.requested = btns_certreq_find(message),
+		.requested = btns_certreq_take(ike_sa, message),
 	};
 	char asserted[BTNS_ID_LEN] = "";
 	enumerator_t *enumerator;
@@ -194,7 +194,7 @@ static void begin(private_btns_listener_t *this, ike_sa_t *ike_sa,
 									 : BTNS_ROLE_RESPONDER,
 		.spi_i = be64toh(id->get_initiator_spi(id)),
 		.spi_r = be64toh(id->get_responder_spi(id)),
-		.requested = btns_certreq_find(message),
+		.requested = btns_certreq_take(ike_sa, message),
 	};
 
 	btns_addr_from_host(message->get_source(message), &init.source);

@@ -515,6 +515,24 @@ static void peer_event(void *user, btns_peer_event_t event,
 }
 
 /**
+ * Does somebody listen to what becomes of peers?
+ */
+static bool listens(void *user)
+{
+	private_btns_vici_channels_t *this = user;
+	int i;
+
+	for (i = 0; i < countof(events); i++)
+	{
+		if (this->dispatcher->has_event_listeners(this->dispatcher, events[i]))
+		{
+			return TRUE;
+		}
+	}
+	return FALSE;
+}
+
+/**
  * Register or unregister command and events.
  */
 static void manage(private_btns_vici_channels_t *this, bool reg)
@@ -532,7 +550,7 @@ static void manage(private_btns_vici_channels_t *this, bool reg)
 METHOD(btns_vici_channels_t, destroy, void,
 	private_btns_vici_channels_t *this)
 {
-	this->worker->set_peer_callback(this->worker, NULL, NULL);
+	this->worker->set_peer_callback(this->worker, NULL, NULL, NULL);
 	manage(this, FALSE);
 	free(this);
 }
@@ -556,6 +574,6 @@ btns_vici_channels_t *btns_vici_channels_create(btns_core_t *core,
 		.builder_create = builder,
 	);
 	manage(this, TRUE);
-	worker->set_peer_callback(worker, peer_event, this);
+	worker->set_peer_callback(worker, peer_event, listens, this);
 	return &this->public;
 }

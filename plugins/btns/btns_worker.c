@@ -96,7 +96,12 @@ struct private_btns_worker_t {
 	btns_peer_event_cb_t peer_cb;
 
 	/**
-	 * Passed to peer_cb
+	 * Does somebody listen to it? Changed with both locks held.
+	 */
+	bool (*peer_listens)(void *user);
+
+	/**
+	 * Passed to both
 	 */
 	void *peer_user;
 
@@ -448,7 +453,7 @@ METHOD(btns_worker_t, tell, void,
 	private_btns_worker_t *this)
 {
 	this->mutex->lock(this->mutex);
-	if (!this->tell)
+	if (!this->tell && this->peer_listens && this->peer_listens(this->peer_user))
 	{	/* many may come at a time: the thread is woken up for the first */
 		this->tell = TRUE;
 		this->condvar->signal(this->condvar);
@@ -457,11 +462,15 @@ METHOD(btns_worker_t, tell, void,
 }
 
 METHOD(btns_worker_t, set_peer_callback, void,
-	private_btns_worker_t *this, btns_peer_event_cb_t cb, void *user)
+	private_btns_worker_t *this, btns_peer_event_cb_t cb,
+	bool (*listens)(void*), void *user)
 {
 	this->cb_mutex->lock(this->cb_mutex);
+	this->mutex->lock(this->mutex);
 	this->peer_cb = cb;
+	this->peer_listens = listens;
 	this->peer_user = user;
+	this->mutex->unlock(this->mutex);
 	this->cb_mutex->unlock(this->cb_mutex);
 }
 

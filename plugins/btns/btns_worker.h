@@ -102,7 +102,8 @@ struct btns_worker_t {
 	void (*shed)(btns_worker_t *this);
 
 	/**
-	 * Have the core asked soon what became of peers. Callable in any hook.
+	 * Have the core asked soon what became of peers, if somebody listens; else
+	 * that has time. Callable in any hook.
 	 */
 	void (*tell)(btns_worker_t *this);
 
@@ -110,10 +111,11 @@ struct btns_worker_t {
 	 * Set who hears what became of peers.
 	 *
 	 * @param cb		callback, NULL for nobody
-	 * @param user		passed to cb
+	 * @param listens	does somebody listen to cb? Must not wait
+	 * @param user		passed to both
 	 */
 	void (*set_peer_callback)(btns_worker_t *this, btns_peer_event_cb_t cb,
-							  void *user);
+							  bool (*listens)(void *user), void *user);
 
 	/**
 	 * Wait until all IKE_SAs that were to be closed when this was called are

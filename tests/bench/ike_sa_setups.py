@@ -81,6 +81,7 @@ class Pair:
         ]
         for host, peer in zip(self.hosts, self.hosts[::-1]):
             host.more_conf = load.STOCK_LOGGING
+            host.listens = ("ike-updown",)
             host.wrapper = ["taskset", "--cpu-list", str(CPU)]
             if self.callgrind:
                 host.wrapper = ["valgrind", "--tool=callgrind", "--fair-sched=yes",

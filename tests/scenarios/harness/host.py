@@ -123,6 +123,8 @@ class Host(Node):
         """It has the btns-null plugin; or charon.plugins.btns-null.*, as a dict"""
         self.more_conf = ""
         """More of strongswan.conf: what it sets wins."""
+        self.listens = EVENTS
+        """The events that somebody listens to: charon does not put together others"""
         self.wrapper = []
         """A program that runs charon, with its arguments: valgrind, say."""
         self.socket_path = folder / "vici"
@@ -222,7 +224,7 @@ class Host(Node):
                 assert self.alive(), f"charon of {self.name} ended: {self.log()[-2000:]}{self.stderr()[-2000:]}"
                 assert time.monotonic() < deadline, f"charon of {self.name} has no vici socket"
                 time.sleep(0.02)
-        self.events = Events(self.socket_path, EVENTS)
+        self.events = Events(self.socket_path, self.listens)
         if load:
             self.load_all()
         return self
