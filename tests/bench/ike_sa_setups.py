@@ -184,14 +184,27 @@ def summary(pair):
             f"({min(rounds):.3f} to {max(rounds):.3f} in {len(rounds)} rounds)")
 
 
-def verdict(theirs, ours, limit):
-    """Print what both cost, and whether ours costs too much. Returns an exit status."""
+def add_options(parser, rounds, limit):
+    """What compare() is told on the command line, with defaults."""
+    parser.add_argument("--rounds", type=int, default=rounds, help="rounds, after one to warm up")
+    parser.add_argument("--count", type=int, default=100, help="IKE_SAs of each pair in a round")
+    parser.add_argument("--turn", type=int, default=5, help="IKE_SAs that a pair sets up before it is the other's turn")
+    parser.add_argument("--limit", type=float, default=limit, help="the ratio of CPU time above which this fails")
+
+
+def compare(theirs, ours, options):
+    """Race both pairs; print what both cost, and whether ours costs too much. Returns an exit status."""
+    pairs = theirs, ours
+    race(pairs, options.count, options.turn)
+    for _ in range(options.rounds):
+        for pair, turns in zip(pairs, race(pairs, options.count, options.turn)):
+            pair.rounds.append(turns)
     ratios = [typical_ms(mine) / typical_ms(others) for mine, others in zip(ours.rounds, theirs.rounds)]
     ratio = typical_ms(sum(ours.rounds, [])) / typical_ms(sum(theirs.rounds, []))
     print(summary(theirs))
     print(summary(ours))
-    print(f"{'ratio':22} {ratio:6.3f}   ({min(ratios):.3f} to {max(ratios):.3f} in single rounds; at most {limit})")
-    return 0 if ratio <= limit else 1
+    print(f"{'ratio':22} {ratio:6.3f}   ({min(ratios):.3f} to {max(ratios):.3f} in single rounds; at most {options.limit})")
+    return 0 if ratio <= options.limit else 1
 
 
 def instructions(name, btns, folder, count):
@@ -231,10 +244,7 @@ def profile(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=20, help="rounds, after one to warm up")
-    parser.add_argument("--count", type=int, default=100, help="IKE_SAs of each pair in a round")
-    parser.add_argument("--turn", type=int, default=5, help="IKE_SAs that a pair sets up before it is the other's turn")
-    parser.add_argument("--limit", type=float, default=1.10, help="the ratio above which this fails")
+    add_options(parser, 20, 1.10)
     parser.add_argument("--key", default=Pair.key, help="type of all keys: rsa3072, ecdsa256, ...")
     parser.add_argument("--connections", type=int, default=0, help="connections of other peers that each responder has")
     parser.add_argument("--callgrind", type=Path, metavar="FOLDER", help="count instructions instead; profiles go there")
@@ -247,12 +257,7 @@ def main():
         profile(options.callgrind.resolve())
         return 0
     with Pair("stock, preloaded keys", False) as stock, Pair("btns", True) as btns:
-        race((stock, btns), options.count, options.turn)
-        for _ in range(options.rounds):
-            for pair, turns in zip((stock, btns), race((stock, btns), options.count, options.turn)):
-                pair.rounds.append(turns)
-
-    return verdict(stock, btns, options.limit)
+        return compare(stock, btns, options)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "interop"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from ike_sa_setups import ADDRESSES, CONF, CPU, Pair, race, verdict  # noqa: E402
+from ike_sa_setups import ADDRESSES, CONF, CPU, Pair, add_options, compare  # noqa: E402
 
 from foreign import attach  # noqa: E402
 from harness import load, net, roots  # noqa: E402
@@ -163,11 +163,7 @@ def batch(pair, count):
 
 def cpu_against_psk(options):
     with Psk("stock, pre-shared key", False) as psk, Null("NULL authentication", True) as null:
-        race((psk, null), options.count, options.turn)
-        for _ in range(options.rounds):
-            for pair, turns in zip((psk, null), race((psk, null), options.count, options.turn)):
-                pair.rounds.append(turns)
-        return verdict(psk, null, options.limit)
+        return compare(psk, null, options)
 
 
 def rate_against_libreswan(options):
@@ -192,10 +188,7 @@ def rate_against_libreswan(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=10, help="rounds against pre-shared keys, after one to warm up")
-    parser.add_argument("--count", type=int, default=100, help="IKE_SAs of each pair in a round")
-    parser.add_argument("--turn", type=int, default=5, help="IKE_SAs that a pair sets up before it is the other's turn")
-    parser.add_argument("--limit", type=float, default=1.25, help="the ratio of CPU time above which this fails")
+    add_options(parser, 10, 1.25)
     parser.add_argument("--batches", type=int, default=20, help="turns of each pair against libreswan")
     parser.add_argument("--batch", type=int, default=50, help="IKE_SAs in such a turn")
     options = parser.parse_args()
