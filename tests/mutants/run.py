@@ -326,7 +326,7 @@ class Copy:
                                    "-Doptimization=0", "-Ddebug=false"], log, BUILD_SECONDS) != 0:
                 shutil.rmtree(self.build, ignore_errors=True)
                 return self.why(log, "meson failed")
-        wanted = {"shared module"} if kinds & {"scenarios", "vm"} else set()
+        wanted = {"shared module", "shared library"} if kinds & {"scenarios", "vm"} else set()
         known = subprocess.run(["meson", "introspect", "--targets", str(self.build)], check=True, capture_output=True).stdout
         targets = [os.path.relpath(file, self.build) for target in json.loads(known) if target["type"] in wanted
                    for file in target["filename"]]

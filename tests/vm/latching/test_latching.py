@@ -6,7 +6,7 @@ from harness.checks import connects, rekeys
 from harness.latches import Application, Failed, nothing_is_left, socket_policies
 
 import xfrm
-from worlds import CLIENT, PORT, SERVER, Connected, cannot_send, give_back, one, pair, takes_address
+from worlds import CLIENT, PORT, SERVER, THIRD, Connected, cannot_send, client_conf, give_back, one, pair, takes_address
 
 
 def test_a_connection_is_latched(world):
@@ -68,6 +68,19 @@ def test_sas_that_go_leave_nothing_in_the_clear(world):
         both.exchanges("with new SAs")
         capture.stop()
         assert not capture.count("other", CLIENT, SERVER) and not capture.count("other", SERVER, CLIENT)
+
+
+def test_a_reqid_is_kept_for_its_peer(world):
+    """Who comes while the client's SAs are gone gets another reqid, and the client its own again: its socket demands it."""
+    left, right = pair(world)
+    third = world.host("third", client_conf(world, local=THIRD, start="none"), "ed25519")
+    with Connected(left, right) as both:
+        both.exchanges()
+        left.swanctl("--terminate", "--ike", "strangers")
+        right.wait_until(lambda: not right.sas(), "the SAs are gone")
+        connects(third, "app")
+        both.exchanges("with new SAs")
+        assert one(left, "established") and one(right, "established")
 
 
 @pytest.mark.hijack
