@@ -188,6 +188,13 @@ bool read_binding(Bytes value, Binding &binding)
 	return true;
 }
 
+/** DER, of which there is some. */
+bool read_octets(Bytes value, std::vector<uint8_t> &out)
+{
+	out.assign(value.begin(), value.end());
+	return !value.empty();
+}
+
 /** One attribute of a channel. */
 bool read_fact(Tag tag, Bytes value, Facts &facts)
 {
@@ -229,8 +236,7 @@ bool read_fact(Tag tag, Bytes value, Facts &facts)
 	case Tag::established:
 		return read_established(value, info.established);
 	case Tag::peer_key:
-		facts.peer_key.assign(value.begin(), value.end());
-		return !value.empty();
+		return read_octets(value, facts.peer_key);
 	case Tag::endpoints_binding:
 		return read_binding(value, facts.endpoints);
 	case Tag::endpoints_reason:
@@ -239,6 +245,10 @@ bool read_fact(Tag tag, Bytes value, Facts &facts)
 		return read_binding(value, facts.unique);
 	case Tag::unique_reason:
 		return read_text(value, facts.unique.reason);
+	case Tag::peer_certificate:
+		return read_octets(value, facts.peer_certificate);
+	case Tag::trust_anchor:
+		return read_octets(value, facts.trust_anchor);
 	default:
 		return true;
 	}
@@ -248,8 +258,9 @@ bool read_fact(Tag tag, Bytes value, Facts &facts)
 bool is_consistent(const Facts &facts)
 {
 	return facts.info.protection == BTNS_PROTECTED ||
-		   (!facts.endpoints.value && !facts.unique.value && facts.peer_key.empty() &&
-			facts.info.confidentiality == 0 && facts.info.integrity == 0 && facts.info.has_peer_fingerprint == 0);
+		   (!facts.endpoints.value && !facts.unique.value && facts.peer_key.empty() && facts.peer_certificate.empty() &&
+			facts.trust_anchor.empty() && facts.info.confidentiality == 0 && facts.info.integrity == 0 &&
+			facts.info.has_peer_fingerprint == 0);
 }
 
 /** Call use(tag, value), which may say FALSE, for each attribute; FALSE if anything is wrong. */

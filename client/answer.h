@@ -37,6 +37,8 @@ struct Facts
 	/** empty if it is protected */
 	std::string reason;
 	std::vector<uint8_t> peer_key;
+	std::vector<uint8_t> peer_certificate;
+	std::vector<uint8_t> trust_anchor;
 	Binding endpoints;
 	Binding unique;
 };

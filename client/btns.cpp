@@ -248,6 +248,26 @@ void require_protected(const Facts &facts)
 	}
 }
 
+/** Give out octets that are known of a channel's peer. */
+int give_fact(const btns_channel_t *channel, std::vector<uint8_t> Facts::*fact, uint8_t *out, size_t *len)
+{
+	return guard(
+		[&]
+		{
+			require(len != nullptr);
+			const size_t size = std::exchange(*len, 0);
+			require(channel != nullptr && (out != nullptr || size == 0));
+			require_protected(channel->facts);
+			const std::vector<uint8_t> &octets = channel->facts.*fact;
+			if (octets.empty())
+			{
+				throw Error{BTNS_EUNAVAILABLE};
+			}
+			*len = size;
+			give({}, octets, out, len);
+		});
+}
+
 } // namespace
 
 const char *btns_strerror(int error)
@@ -383,20 +403,17 @@ const char *btns_binding_reason(const btns_channel_t *channel, btns_binding_type
 
 int btns_peer_key(const btns_channel_t *channel, uint8_t *out, size_t *len)
 {
-	return guard(
-		[&]
-		{
-			require(len != nullptr);
-			const size_t size = std::exchange(*len, 0);
-			require(channel != nullptr && (out != nullptr || size == 0));
-			require_protected(channel->facts);
-			if (channel->facts.peer_key.empty())
-			{
-				throw Error{BTNS_EUNAVAILABLE};
-			}
-			*len = size;
-			give({}, channel->facts.peer_key, out, len);
-		});
+	return give_fact(channel, &Facts::peer_key, out, len);
+}
+
+int btns_peer_certificate(const btns_channel_t *channel, uint8_t *out, size_t *len)
+{
+	return give_fact(channel, &Facts::peer_certificate, out, len);
+}
+
+int btns_trust_anchor(const btns_channel_t *channel, uint8_t *out, size_t *len)
+{
+	return give_fact(channel, &Facts::trust_anchor, out, len);
 }
 
 int btns_watch(btns_t *btns, int fd, btns_channel_t **out, uint32_t *watch)

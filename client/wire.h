@@ -26,7 +26,7 @@ constexpr size_t attribute_header_len = 4;
 constexpr size_t request_max = 128;
 /** What the first daemons take; a longer one ends the connection to them. */
 constexpr size_t request_max_1_0 = 64;
-/** The longest answer: identities, a key, two bindings. */
+/** The longest answer: identities, a key, two bindings, two certificates. */
 constexpr size_t answer_max = 8192;
 /** Longest text, octets; longer ones are cut by who sends them. */
 constexpr size_t text_max = 255;
@@ -108,6 +108,9 @@ enum class Tag : uint16_t
 	endpoints_reason = 35,
 	unique_binding = 36,
 	unique_reason = 37,
+	/** X.509, DER; left out if the answer would be too long */
+	peer_certificate = 38,
+	trust_anchor = 39,
 	/** btns_latch_state_t, 1 octet; in latched, always, first. What protects it follows as in channel if it was
 	 * established: as it was then */
 	latch_state = 40,

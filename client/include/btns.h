@@ -49,7 +49,7 @@ extern "C" {
 
 /** Version of this interface; what is added later raises the second number. */
 #define BTNS_API_MAJOR 1
-#define BTNS_API_MINOR 1
+#define BTNS_API_MINOR 2
 
 /** Where the daemon listens unless charon.plugins.btns.socket says otherwise. */
 #define BTNS_DEFAULT_SOCKET "/run/charon.btns"
@@ -274,6 +274,18 @@ BTNS_API const char *btns_binding_reason(const btns_channel_t *channel, btns_bin
  * @param len	size of the buffer; set to the octets of the key, also with BTNS_ESPACE
  */
 BTNS_API int btns_peer_key(const btns_channel_t *channel, uint8_t *out, size_t *len);
+
+/**
+ * The peer's certificate, whose key it has signed with: X.509, DER (RFC 5660 2). BTNS_EUNAVAILABLE unless peer_method
+ * is BTNS_METHOD_CERTIFICATE and the daemon keeps certificates (charon.plugins.btns.keep_certificates). The daemon has
+ * validated it when the peer authenticated; it may have expired since. Since 1.2.
+ *
+ * @param len	size of the buffer; set to the octets of the certificate, also with BTNS_ESPACE
+ */
+BTNS_API int btns_peer_certificate(const btns_channel_t *channel, uint8_t *out, size_t *len);
+/** The certificate that the peer's was validated to, the peer's own if that is trusted itself: the same way. Since 1.2.
+ */
+BTNS_API int btns_trust_anchor(const btns_channel_t *channel, uint8_t *out, size_t *len);
 
 /** What happened to a connection that is watched. */
 typedef enum btns_event_type_t

@@ -340,22 +340,89 @@ static chunk_t encode_key(certificate_t *cert)
 }
 
 /**
+ * Encodings of a round's certificates, allocated, empty if there is none.
+ */
+typedef struct {
+
+	/**
+	 * SubjectPublicKeyInfo
+	 */
+	chunk_t key;
+
+	/**
+	 * X.509 certificate of that key
+	 */
+	chunk_t certificate;
+
+	/**
+	 * X.509 certificate that it was validated to
+	 */
+	chunk_t trust_anchor;
+
+} encodings_t;
+
+/**
+ * Free what is allocated.
+ */
+static void encodings_free(encodings_t *this)
+{
+	chunk_free(&this->key);
+	chunk_free(&this->certificate);
+	chunk_free(&this->trust_anchor);
+}
+
+/**
+ * Encode a certificate that applications can do something with.
+ *
+ * @param cert			certificate, may be NULL
+ * @return				allocated, empty if it is no X.509 certificate
+ */
+static chunk_t encode_certificate(certificate_t *cert)
+{
+	chunk_t encoding;
+
+	if (!cert || cert->get_type(cert) != CERT_X509 ||
+		!cert->get_encoding(cert, CERT_ASN1_DER, &encoding))
+	{
+		return chunk_empty;
+	}
+	return encoding;
+}
+
+/**
+ * Encode the certificates that the peer's round was validated with.
+ */
+static void encode_chain(auth_cfg_t *auth, encodings_t *encodings)
+{
+	certificate_t *cert, *anchor;
+
+	cert = auth->get(auth, AUTH_RULE_SUBJECT_CERT);
+	anchor = auth->get(auth, AUTH_RULE_CA_CERT);
+	if (!anchor && !auth->get(auth, AUTH_RULE_IM_CERT))
+	{	/* nobody has issued it for us, so it is trusted itself */
+		anchor = cert;
+	}
+	encodings->certificate = encode_certificate(cert);
+	encodings->trust_anchor = encode_certificate(anchor);
+}
+
+/**
  * Look at the rounds of a side.
  *
- * @param key			allocated SubjectPublicKeyInfo, empty if there is none
+ * @param encodings		to be freed with encodings_free()
  */
 static void describe_side(private_btns_channels_t *this, ike_sa_t *ike_sa,
-						  bool local, btns_side_t *side, chunk_t *key)
+						  bool local, btns_side_t *side, encodings_t *encodings)
 {
 	bool flagged = !local && btns_pad_is_flagged(ike_sa->get_peer_cfg(ike_sa));
-	certificate_t *cert = NULL;
 	enumerator_t *enumerator;
+	auth_cfg_t *auth, *last = NULL;
+	certificate_t *cert;
 	btns_method_t method;
-	auth_cfg_t *auth;
 	bool null;
 
 	memset(side, 0, sizeof(*side));
-	*key = chunk_empty;
+	memset(encodings, 0, sizeof(*encodings));
 	enumerator = ike_sa->create_auth_cfg_enumerator(ike_sa, local);
 	while (enumerator->enumerate(enumerator, &auth))
 	{
@@ -367,22 +434,27 @@ static void describe_side(private_btns_channels_t *this, ike_sa_t *ike_sa,
 			method = BTNS_METHOD_MULTIPLE;
 		}
 		side->method = method;
-		cert = auth->get(auth, AUTH_RULE_SUBJECT_CERT);
+		last = auth;
 	}
-	enumerator->destroy(enumerator);
+	cert = last ? last->get(last, AUTH_RULE_SUBJECT_CERT) : NULL;
 	if (side->rounds == 1 && cert && has_signed(side->method))
 	{
 		if (!local)
 		{
-			*key = encode_key(cert);
+			encodings->key = encode_key(cert);
 		}
 		else if (!this->own_keys->get(this->own_keys, cert,
-									  BTNS_ENCODING_SPKI, key))
+									  BTNS_ENCODING_SPKI, &encodings->key))
 		{
-			*key = chunk_empty;
+			encodings->key = chunk_empty;
+		}
+		if (!local && btns_keeps_certificates(this->core))
+		{
+			encode_chain(last, encodings);
 		}
 	}
-	side->key = btns_bytes(*key);
+	enumerator->destroy(enumerator);
+	side->key = btns_bytes(encodings->key);
 }
 
 /**
@@ -398,7 +470,7 @@ static void tell_root(private_btns_channels_t *this, ike_sa_t *ike_sa)
 		.authorized_id = authorized,
 		.established = time(NULL),
 	};
-	chunk_t local, peer;
+	encodings_t local, peer;
 
 	if (!btns_pad_is_flagged(cfg))
 	{
@@ -407,9 +479,11 @@ static void tell_root(private_btns_channels_t *this, ike_sa_t *ike_sa)
 	}
 	describe_side(this, ike_sa, TRUE, &root.local, &local);
 	describe_side(this, ike_sa, FALSE, &root.peer, &peer);
+	root.certificate = btns_bytes(peer.certificate);
+	root.trust_anchor = btns_bytes(peer.trust_anchor);
 	btns_sa_root(this->core, ike_sa->get_unique_id(ike_sa), &root);
-	chunk_free(&local);
-	chunk_free(&peer);
+	encodings_free(&local);
+	encodings_free(&peer);
 }
 
 /**

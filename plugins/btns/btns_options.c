@@ -132,6 +132,22 @@ static bool get_number(char *name, u_int min, u_int max, u_int *number)
 }
 
 /**
+ * Read a yes or no.
+ */
+static bool get_flag(char *name, bool *flag)
+{
+	char *text;
+
+	text = get_text(name);
+	if (!text)
+	{
+		return TRUE;
+	}
+	*flag = settings_value_as_bool(text, FALSE);
+	return *flag == settings_value_as_bool(text, TRUE) || invalid(name, text);
+}
+
+/**
  * charon's own limit for all IKE_SAs, as it is in force: charon reads it once.
  */
 static u_int get_ikesa_limit()
@@ -214,6 +230,7 @@ bool btns_options_read(btns_settings_t *settings)
 	ok = get_number("childless_timeout", 0, 31536000,
 					&core->childless_timeout) && ok;
 	ok = get_number("log_rate", 0, 1000, &core->log_rate) && ok;
+	ok = get_flag("keep_certificates", &core->keep_certificates) && ok;
 	ok = get_reserve(settings) && ok;
 	core->ikesa_limit = get_ikesa_limit();
 	if (!ok)

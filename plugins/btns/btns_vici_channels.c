@@ -447,6 +447,8 @@ static void build_answer(void *user, const btns_channel_info_t *info)
 			add_child(builder, info);
 		}
 		add_octets(builder, "peer-key", info->peer_key);
+		add_octets(builder, "peer-certificate", info->peer_certificate);
+		add_octets(builder, "trust-anchor", info->trust_anchor);
 		builder->begin_section(builder, "bindings");
 		add_binding(builder, &info->endpoints);
 		add_binding(builder, &info->unique);

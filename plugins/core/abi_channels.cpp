@@ -13,6 +13,7 @@ using btns::guard;
 
 static_assert(BTNS_BINDING_LEN == std::tuple_size_v<btns::Binding>);
 static_assert(BTNS_SIDE_KEY_MAX == btns::key_info_max);
+static_assert(BTNS_CERTIFICATE_MAX == btns::certificate_max);
 
 namespace
 {
@@ -20,6 +21,11 @@ namespace
 btns::Bytes view(const btns_bytes_t &bytes)
 {
 	return {bytes.ptr, bytes.len};
+}
+
+btns_bytes_t bytes_of(btns::Bytes bytes)
+{
+	return {bytes.data(), bytes.size()};
 }
 
 bool is_valid(const btns_bytes_t &bytes)
@@ -111,7 +117,9 @@ btns_channel_info_t btns::to_info(const Channel &channel)
 	info.authorized_id = channel.authorized_id.c_str();
 	info.local_fingerprint = channel.local_fingerprint ? channel.local_fingerprint->data() : nullptr;
 	info.peer_fingerprint = channel.peer_fingerprint ? channel.peer_fingerprint->data() : nullptr;
-	info.peer_key = {channel.peer_key.data(), channel.peer_key.size()};
+	info.peer_key = bytes_of(channel.peer_key);
+	info.peer_certificate = bytes_of(channel.certificate());
+	info.trust_anchor = bytes_of(channel.trust_anchor());
 	info.outer = {btns::to_abi(channel.local.address),
 				  btns::to_abi(channel.peer.address),
 				  channel.local.port,
@@ -203,13 +211,26 @@ btns_status_t btns_sa_root(btns_core_t *core, uint32_t sa, const btns_root_t *ro
 	return guard(__func__,
 				 [&]
 				 {
-					 if (core == nullptr || root == nullptr || !is_valid(root->local.key) || !is_valid(root->peer.key))
+					 if (core == nullptr || root == nullptr || !is_valid(root->local.key) ||
+						 !is_valid(root->peer.key) || !is_valid(root->certificate) || !is_valid(root->trust_anchor))
 					 {
 						 return BTNS_STATUS_INVALID;
 					 }
-					 core->core.table.root(sa, *root);
+					 core->core.table.root(sa, *root, core->core.settings()->keep_certificates);
 					 return BTNS_STATUS_OK;
 				 });
+}
+
+bool btns_keeps_certificates(btns_core_t *core)
+{
+	bool keeps = false;
+	guard(__func__,
+		  [&]
+		  {
+			  keeps = core != nullptr && core->core.settings()->keep_certificates;
+			  return BTNS_STATUS_OK;
+		  });
+	return keeps;
 }
 
 btns_status_t btns_sa_take_seed(btns_core_t *core, uint32_t sa, uint8_t out[BTNS_SEED_LEN])

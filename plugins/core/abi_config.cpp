@@ -31,6 +31,7 @@ bool copy_settings(const btns_options_t *options, btns::Settings &out)
 	out.childless_timeout = options->childless_timeout;
 	out.ikesa_limit = options->ikesa_limit;
 	out.log_rate = options->log_rate;
+	out.keep_certificates = options->keep_certificates;
 	std::vector<btns::Range> reserve;
 	for (const btns_range_t &item : std::span(options->reserve, options->reserve_count))
 	{
@@ -113,6 +114,7 @@ void btns_options_default(btns_options_t *out)
 	out->idle_timeout = 3600;
 	out->childless_timeout = 60;
 	out->log_rate = 5;
+	out->keep_certificates = false;
 }
 
 void btns_null_options_default(btns_null_options_t *out)

@@ -120,6 +120,15 @@ void add_channel(Writer &writer, const Channel &channel)
 	}
 	writer.add_binding(Tag::endpoints_binding, Tag::endpoints_reason, channel.endpoints);
 	writer.add_binding(Tag::unique_binding, Tag::unique_reason, channel.unique);
+	// last, so that it is they that there is no room for
+	for (const auto &[tag, octets] : {std::pair(Tag::peer_certificate, channel.certificate()),
+									  std::pair(Tag::trust_anchor, channel.trust_anchor())})
+	{
+		if (!octets.empty())
+		{
+			writer.add(tag, octets);
+		}
+	}
 }
 
 btns_latch_state_t to_public(LatchState state)

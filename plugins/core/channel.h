@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "btns.h"
 #include "channel_binding.h"
 #include "key.h"
+#include "name_pool.h"
 
 namespace btns
 {
@@ -40,6 +42,17 @@ struct Endpoint
 	bool nat = false;
 };
 
+/** Largest X.509 certificate that is kept, octets. */
+constexpr size_t certificate_max = 4096;
+
+/** What has vouched for the key of an authenticated peer: X.509 certificates, DER. */
+struct PeerCertificates
+{
+	std::vector<uint8_t> certificate;
+	/** what it was validated to, which peers have in common */
+	Name trust_anchor;
+};
+
 /** What is known of the IKE_SA and CHILD_SA that protect a flow, at one moment. */
 struct Channel
 {
@@ -65,6 +78,8 @@ struct Channel
 	std::optional<Fingerprint> peer_fingerprint;
 	/** canonical SubjectPublicKeyInfo, DER; empty if the peer used no key */
 	std::vector<uint8_t> peer_key;
+	/** NULL if the peer used none, or they are not kept */
+	std::shared_ptr<const PeerCertificates> certificates;
 	Endpoint local;
 	Endpoint peer;
 	/** seconds since the epoch, 0 if not known */
@@ -72,6 +87,10 @@ struct Channel
 
 	BindingAnswer endpoints;
 	BindingAnswer unique;
+
+	/** DER; empty if there is none */
+	[[nodiscard]] Bytes certificate() const { return certificates ? Bytes(certificates->certificate) : Bytes(); }
+	[[nodiscard]] Bytes trust_anchor() const { return certificates ? octets_of(certificates->trust_anchor) : Bytes(); }
 };
 
 /** The answer for a flow. */

@@ -57,6 +57,19 @@ std::string key_id_of(const Fingerprint &fingerprint)
 	return text.data();
 }
 
+/** Without the trust anchor; NULL if there are none, or one of them is too large. */
+std::shared_ptr<PeerCertificates> certificates_of(const btns_root_t &root)
+{
+	const Bytes certificate{root.certificate.ptr, root.certificate.len};
+	if (certificate.empty() || certificate.size() > certificate_max || root.trust_anchor.len > certificate_max)
+	{
+		return nullptr;
+	}
+	auto out = std::make_shared<PeerCertificates>();
+	out->certificate.assign(certificate.begin(), certificate.end());
+	return out;
+}
+
 } // namespace
 
 void SideTable::init_request(uint64_t spi_i, Bytes octets)
@@ -155,7 +168,7 @@ std::shared_ptr<const KeyInfo> SideTable::local_key(Bytes spki)
 	return info;
 }
 
-void SideTable::root(uint32_t sa, const btns_root_t &root)
+void SideTable::root(uint32_t sa, const btns_root_t &root, bool keep_certificates)
 {
 	const auto text = [](const char *name) { return std::string_view(name != nullptr ? name : ""); };
 	const auto key_of = [](const btns_side_t &side)
@@ -165,6 +178,7 @@ void SideTable::root(uint32_t sa, const btns_root_t &root)
 	};
 	const Bytes peer = key_of(root.peer);
 	auto peer_key = peer.empty() ? nullptr : std::make_shared<const KeyInfo>(peer);
+	auto certificates = keep_certificates ? certificates_of(root) : nullptr;
 
 	const Lock lock(mutex_);
 	Record *record = find(sa);
@@ -183,6 +197,12 @@ void SideTable::root(uint32_t sa, const btns_root_t &root)
 	}
 	fresh.local_key = local.empty() ? nullptr : local_key(local);
 	fresh.peer_key = known.verified ? nullptr : std::move(peer_key);
+	if (certificates && !known.verified)
+	{
+		certificates->trust_anchor =
+			trust_anchors_.get({reinterpret_cast<const char *>(root.trust_anchor.ptr), root.trust_anchor.len});
+		fresh.certificates = std::move(certificates);
+	}
 	fresh.established = root.established;
 	fresh.why = root.ike_version == 1 ? Unavailable::ike_version : Unavailable::pending;
 	fresh.ike_version = octet(root.ike_version);
@@ -365,6 +385,7 @@ SideTable::Snapshot SideTable::snapshot(uint32_t sa, const Record &record, const
 	channel.authorized_id = root.authorized_id ? *root.authorized_id : record.asserted_id;
 	channel.local = {to_address(record.endpoints.local).value_or(Address{}), record.local_port, record.local_nat};
 	channel.peer = {to_address(record.endpoints.remote).value_or(Address{}), record.remote_port, record.remote_nat};
+	channel.certificates = root.certificates;
 	channel.established = root.established;
 	if (child != nullptr)
 	{

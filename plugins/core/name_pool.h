@@ -5,10 +5,13 @@
  */
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include "cursor.h"
 
 namespace btns
 {
@@ -20,6 +23,13 @@ using Name = std::shared_ptr<const std::string>;
 inline std::string_view text_of(const Name &name)
 {
 	return name ? std::string_view(*name) : std::string_view("");
+}
+
+/** Of a name that is octets and no text. */
+inline Bytes octets_of(const Name &name)
+{
+	const std::string_view text = text_of(name);
+	return {reinterpret_cast<const uint8_t *>(text.data()), text.size()};
 }
 
 /** Each text once, for as long as somebody has it. Not thread-safe. */

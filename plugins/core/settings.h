@@ -36,6 +36,7 @@ struct Settings
 	unsigned childless_timeout = 0;
 	unsigned ikesa_limit = 0;
 	unsigned log_rate = 0;
+	bool keep_certificates = false;
 	RangeSet reserve;
 	/** nothing unless there is NULL authentication: the btns-null plugin */
 	std::optional<NullSettings> null;

@@ -197,7 +197,7 @@ public:
 	/** Bodies of the payloads of an IKE_AUTH message. */
 	void auth_bodies(uint32_t sa, const btns_auth_bodies_t &bodies);
 	/** How the IKE_SA was authenticated: the root of a chain of rekeyings. */
-	void root(uint32_t sa, const btns_root_t &root);
+	void root(uint32_t sa, const btns_root_t &root, bool keep_certificates);
 	/** Seed of the unique binding, once; nothing if there will be none. */
 	std::optional<std::vector<uint8_t>> take_seed(uint32_t sa);
 	/** The unique binding; nothing if it cannot be computed. */
@@ -256,6 +256,7 @@ private:
 		std::shared_ptr<const KeyInfo> local_key;
 		/** a BTNS peer's is Record::verified */
 		std::shared_ptr<const KeyInfo> peer_key;
+		std::shared_ptr<const PeerCertificates> certificates;
 		/** seconds since the epoch */
 		int64_t established = 0;
 		Binding unique{};
@@ -415,6 +416,8 @@ private:
 	uint64_t next_order_ = 0;
 	uint64_t next_root_ = 1;
 	NamePool names_;
+	/** X.509 certificates, DER */
+	NamePool trust_anchors_;
 	/** our own, of which there are few */
 	std::vector<LocalKey> local_keys_;
 	std::vector<Shunt> shunts_;

@@ -45,7 +45,7 @@ TEST(AppAnswer, cut_short_anywhere_it_is_none)
 		const auto answer = read_answer(std::span(whole).first(length));
 		complete += answer ? 1 : 0;
 	}
-	EXPECT_EQ(complete, 17U) << "after each attribute but the last one";
+	EXPECT_EQ(complete, 19U) << "after each attribute but the last one";
 }
 
 TEST(AppAnswer, begins_with_the_protection)
@@ -68,12 +68,13 @@ TEST(AppAnswer, has_each_attribute_once_and_skips_those_it_does_not_know)
 
 TEST(AppAnswer, values_have_the_size_that_they_should)
 {
-	for (const Tag tag : {Tag::flags, Tag::mode, Tag::local_method, Tag::peer_method, Tag::local_fingerprint,
-						  Tag::peer_fingerprint, Tag::inner_local, Tag::inner_peer, Tag::outer_local, Tag::outer_peer,
-						  Tag::established, Tag::peer_key, Tag::endpoints_binding, Tag::unique_binding})
+	for (const Tag tag :
+		 {Tag::flags, Tag::mode, Tag::local_method, Tag::peer_method, Tag::local_fingerprint, Tag::peer_fingerprint,
+		  Tag::inner_local, Tag::inner_peer, Tag::outer_local, Tag::outer_peer, Tag::established, Tag::peer_key,
+		  Tag::endpoints_binding, Tag::unique_binding, Tag::peer_certificate, Tag::trust_anchor})
 	{
 		EXPECT_FALSE(read_answer(message(channel, {is_protected, {tag, {}}}))) << static_cast<int>(tag);
-		if (tag != Tag::peer_key)
+		if (tag != Tag::peer_key && tag != Tag::peer_certificate && tag != Tag::trust_anchor)
 		{
 			EXPECT_FALSE(read_answer(message(channel, {is_protected, {tag, Octets(33)}}))) << static_cast<int>(tag);
 		}
@@ -98,6 +99,8 @@ TEST(AppAnswer, what_is_not_protected_has_nothing_of_what_protects)
 																	 {Tag::unique_binding, digest},
 																	 {Tag::peer_fingerprint, digest},
 																	 {Tag::peer_key, digest},
+																	 {Tag::peer_certificate, digest},
+																	 {Tag::trust_anchor, digest},
 																	 {Tag::flags, {1}},
 																	 {Tag::flags, {2}}})
 	{

@@ -384,6 +384,39 @@ TEST_F(AppBinding, the_peers_key_is_as_the_daemon_gave_it)
 	EXPECT_EQ(key, (std::array<uint8_t, 5>{0x30, 0x03, 1, 2, 3}));
 }
 
+TEST_F(AppBinding, the_peers_certificate_and_its_trust_anchor_are_as_the_daemon_gave_them)
+{
+	btns::Channel some = full_channel();
+	const Found found = channel(protected_by(some));
+	std::array<uint8_t, 4> octets{};
+	size_t len = 2;
+	EXPECT_EQ(btns_peer_certificate(found.get(), octets.data(), &len), BTNS_ESPACE);
+	EXPECT_EQ(len, 3U);
+	EXPECT_EQ(btns_peer_certificate(found.get(), octets.data(), &len), BTNS_OK);
+	EXPECT_EQ(octets, (std::array<uint8_t, 4>{0x30, 0x01, 4, 0}));
+	len = octets.size();
+	EXPECT_EQ(btns_trust_anchor(found.get(), octets.data(), &len), BTNS_OK);
+	EXPECT_EQ(octets, (std::array<uint8_t, 4>{0x30, 0x02, 0, 5}));
+
+	some.certificates = nullptr;
+	const Found without = channel(protected_by(some));
+	const Found none = channel(unprotected());
+	const Found several = channel(btns::test::ambiguous());
+	for (auto *get : {btns_peer_certificate, btns_trust_anchor})
+	{
+		EXPECT_EQ(get(without.get(), octets.data(), &len), BTNS_EUNAVAILABLE);
+		EXPECT_EQ(len, 0U);
+		len = octets.size();
+		EXPECT_EQ(get(none.get(), octets.data(), &len), BTNS_EUNPROTECTED);
+		len = octets.size();
+		EXPECT_EQ(get(several.get(), octets.data(), &len), BTNS_EAMBIGUOUS);
+		EXPECT_EQ(get(nullptr, octets.data(), &len), BTNS_EINVAL);
+		EXPECT_EQ(get(found.get(), octets.data(), nullptr), BTNS_EINVAL);
+		len = 1;
+		EXPECT_EQ(get(found.get(), nullptr, &len), BTNS_EINVAL);
+	}
+}
+
 TEST_F(AppBinding, structs_of_other_versions_are_filled_as_far_as_both_know)
 {
 	const Found found = channel(protected_by(full_channel()));

@@ -1067,6 +1067,7 @@ TEST(AppLatchWire, the_library_reads_what_the_server_writes)
 	EXPECT_EQ(read->latch->info.peer.ss_family, AF_INET6);
 	ASSERT_TRUE(read->latch->channel);
 	EXPECT_STREQ(read->latch->channel->info.asserted_id, "somebody");
+	EXPECT_EQ(read->latch->channel->trust_anchor.size(), 4U);
 
 	auto listening = made(LatchState::listener, false);
 	listening.tuple = {6, {}, {}, 80, 0};

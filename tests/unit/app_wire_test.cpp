@@ -96,10 +96,35 @@ TEST(AppWire, the_library_reads_what_the_server_writes)
 	EXPECT_EQ(facts.info.peer_nat, 0);
 	EXPECT_EQ(facts.info.established, 1700000000);
 	EXPECT_EQ(facts.peer_key, (std::vector<uint8_t>{0x30, 0x03, 1, 2, 3}));
+	EXPECT_EQ(facts.peer_certificate, (std::vector<uint8_t>{0x30, 0x01, 4}));
+	EXPECT_EQ(facts.trust_anchor, (std::vector<uint8_t>{0x30, 0x02, 0, 5}));
 	ASSERT_TRUE(facts.endpoints.value && facts.unique.value);
 	EXPECT_EQ(facts.endpoints.value->at(0), 3);
 	EXPECT_EQ(facts.unique.value->at(0), 4);
 	EXPECT_EQ(facts.reason, "");
+}
+
+TEST(AppWire, a_certificate_for_which_there_is_no_room_is_left_out)
+{
+	btns::Channel channel = full_channel();
+	channel.peer_key.assign(BTNS_SIDE_KEY_MAX, 1);
+	channel.authorized_id.assign(255, 'a');
+	const auto read = [&](size_t certificate, size_t trust_anchor)
+	{
+		channel.certificates = std::make_shared<const btns::PeerCertificates>(btns::PeerCertificates{
+			std::vector<uint8_t>(certificate, 1), std::make_shared<const std::string>(trust_anchor, 'a')});
+		const auto message = btns::app_channel_message(1, flow, btns::test::protected_by(channel));
+		EXPECT_LE(message.size(), btns::wire::answer_max);
+		const auto answer = btns::client::read_answer(message);
+		EXPECT_TRUE(answer && answer->facts && answer->facts->unique.value);
+		return answer && answer->facts
+				   ? std::pair(answer->facts->peer_certificate.size(), answer->facts->trust_anchor.size())
+				   : std::pair(size_t{0}, size_t{0});
+	};
+	EXPECT_EQ(read(1500, 1500), std::pair(size_t{1500}, size_t{1500}));
+	EXPECT_EQ(read(1500, btns::certificate_max), std::pair(size_t{1500}, size_t{0}));
+	EXPECT_EQ(read(btns::certificate_max, 1500), std::pair(size_t{0}, size_t{1500}));
+	EXPECT_EQ(read(btns::certificate_max, btns::certificate_max), std::pair(size_t{0}, size_t{0}));
 }
 
 TEST(AppWire, each_nat_and_each_protection_has_a_bit_of_its_own)

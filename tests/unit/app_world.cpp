@@ -83,6 +83,8 @@ Channel full_channel()
 	channel.local_fingerprint.emplace().fill(1);
 	channel.peer_fingerprint.emplace().fill(2);
 	channel.peer_key = {0x30, 0x03, 1, 2, 3};
+	channel.certificates = std::make_shared<const PeerCertificates>(
+		PeerCertificates{{0x30, 0x01, 4}, std::make_shared<const std::string>("\x30\x02\x00\x05", 4)});
 	channel.local = {{4, 0xc0000201}, 4500, true};
 	channel.peer = {{6, (AddressValue{0x20010db8} << 96) + 2}, 4501, false};
 	channel.established = 1700000000;

@@ -43,6 +43,8 @@ struct Authenticated
 	Octets local_key{};
 	Octets peer_key{};
 	std::string id = "somebody";
+	Octets certificate{};
+	Octets trust_anchor{};
 };
 
 class Channels : public testing::Test
@@ -103,7 +105,9 @@ protected:
 		root.local = {how.local, how.local_rounds, view(how.local_key)};
 		root.peer = {how.peer, how.peer_rounds, view(how.peer_key)};
 		root.established = 4711;
-		btns_sa_root(world, sa, &root);
+		root.certificate = view(how.certificate);
+		root.trust_anchor = view(how.trust_anchor);
+		EXPECT_EQ(btns_sa_root(world, sa, &root), BTNS_STATUS_OK);
 	}
 
 	/** The value of the caller's prf+ is made of the seed, so that it differs with the transcript. */
@@ -140,6 +144,29 @@ protected:
 		}
 		world.child_up(sa, child);
 		ASSERT_EQ(world.last_status, BTNS_STATUS_OK);
+	}
+
+	void keep_certificates()
+	{
+		btns_options_t options;
+		btns_options_default(&options);
+		EXPECT_FALSE(options.keep_certificates);
+		EXPECT_FALSE(btns_keeps_certificates(world));
+		options.keep_certificates = true;
+		ASSERT_EQ(btns_core_configure(world, &options), BTNS_STATUS_OK);
+		EXPECT_TRUE(btns_keeps_certificates(world));
+	}
+
+	[[nodiscard]] Octets certificate(uint32_t sa)
+	{
+		const auto octets = of_sa(sa).channel.value().certificate();
+		return {octets.begin(), octets.end()};
+	}
+
+	[[nodiscard]] Octets trust_anchor(uint32_t sa)
+	{
+		const auto octets = of_sa(sa).channel.value().trust_anchor();
+		return {octets.begin(), octets.end()};
 	}
 
 	Authenticated with_keys() { return {.local_key = own, .peer_key = new_spki()}; }
@@ -208,6 +235,76 @@ TEST_F(Channels, are_a_strangers_too)
 	EXPECT_EQ(answer.channel->asserted_id, "anybody");
 	EXPECT_EQ(answer.channel->authorized_id.rfind("btns:sha256:", 0), 0U);
 	EXPECT_TRUE(answer.channel->endpoints.value);
+}
+
+TEST_F(Channels, have_the_certificates_of_an_authenticated_peer_if_they_are_kept)
+{
+	const Octets mine(900, 0x31);
+	const Octets yours(800, 0x32);
+	const Octets root_ca(700, 0);
+	const Authenticated first{.peer = BTNS_METHOD_CERTIFICATE,
+							  .local_key = own,
+							  .peer_key = new_spki(),
+							  .certificate = mine,
+							  .trust_anchor = root_ca};
+	peer(1, first);
+	EXPECT_EQ(certificate(1), Octets()) << "nobody wants them";
+	EXPECT_EQ(trust_anchor(1), Octets());
+	keep_certificates();
+	EXPECT_EQ(certificate(1), Octets()) << "it was not kept";
+	peer(2, first);
+	EXPECT_EQ(certificate(2), mine);
+	EXPECT_EQ(trust_anchor(2), root_ca);
+
+	btns_sa_rekey(world, 2, 3);
+	EXPECT_EQ(certificate(3), mine) << "it was authenticated by that";
+	EXPECT_EQ(trust_anchor(3), root_ca);
+	Authenticated second = first;
+	second.certificate = yours;
+	peer(4, second);
+	EXPECT_EQ(certificate(4), yours);
+	EXPECT_EQ(of_sa(4).channel->certificates->trust_anchor, of_sa(3).channel->certificates->trust_anchor)
+		<< "many have it, so it is there once";
+	second.trust_anchor.clear();
+	root(4, second);
+	EXPECT_EQ(trust_anchor(4), Octets());
+
+	const auto seen = of_sa(3);
+	root(3, with_keys());
+	EXPECT_EQ(certificate(3), Octets()) << "it has authenticated otherwise";
+	EXPECT_EQ(seen.channel->certificate().size(), mine.size()) << "what was told stays";
+}
+
+TEST_F(Channels, have_no_certificate_that_is_too_large)
+{
+	keep_certificates();
+	Authenticated how{.peer = BTNS_METHOD_CERTIFICATE, .certificate = Octets(BTNS_CERTIFICATE_MAX, 1)};
+	how.trust_anchor = how.certificate;
+	peer(1, how);
+	EXPECT_EQ(certificate(1).size(), size_t{BTNS_CERTIFICATE_MAX});
+	EXPECT_EQ(trust_anchor(1).size(), size_t{BTNS_CERTIFICATE_MAX});
+	how.trust_anchor.push_back(1);
+	root(1, how);
+	EXPECT_EQ(certificate(1), Octets());
+	how.trust_anchor.pop_back();
+	how.certificate.push_back(1);
+	root(1, how);
+	EXPECT_EQ(certificate(1), Octets());
+	btns_root_t broken{};
+	broken.ike_version = 2;
+	broken.trust_anchor.len = 1;
+	EXPECT_EQ(btns_sa_root(world, 1, &broken), BTNS_STATUS_INVALID);
+	EXPECT_FALSE(btns_keeps_certificates(nullptr));
+}
+
+TEST_F(Channels, of_a_stranger_have_no_certificate)
+{
+	keep_certificates();
+	world.stranger(1, "192.0.2.9", new_spki());
+	root(1, {.local_key = own, .certificate = Octets(100, 1), .trust_anchor = Octets(100, 1)});
+	EXPECT_EQ(of_sa(1).channel->peer_method, BTNS_METHOD_BTNS);
+	EXPECT_EQ(certificate(1), Octets()) << "nobody vouches for it";
+	EXPECT_EQ(trust_anchor(1), Octets());
 }
 
 TEST_F(Channels, of_overlapping_child_sas_are_those_of_the_best_policy)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """Peers that authenticate have channel bindings, too, as far as the way they do it allows."""
 
+import ssl
+
 import pytest
 
 from harness.bindings import ENDPOINTS, UNIQUE, agreed, asked, endpoints_of, missing, of_flow
 from harness.checks import connects, rekeys
+from harness.libbtns import Connection, facts, serves
 from harness.vici import ViciError
 
 KEYS = {"LOCAL": "auth = pubkey\n\t\t\tpubkeys = me.pem", "REMOTE": "auth = pubkey\n\t\t\tpubkeys = peer.pem"}
@@ -15,7 +18,7 @@ EAP = ("md5", "eap-identity", "eap-md5")
 
 
 def known(world, left=KEYS, right=None, more="", keys=("ed25519", "ecdsa256"), there="192.0.2.1", load=(), version="2",
-          **both):
+          prepare=lambda host: host, **both):
     """Two hosts that know each other: with pinned keys unless it is said otherwise."""
     words = {"HERE": "192.0.2.1", "THERE": "192.0.2.2", "ME": "left", "PEER": "right", "MORE": more, "VERSION": version,
              "INSIDE": "10.66.128.7/32", "BEYOND": "10.66.0.1/32", **left}
@@ -29,7 +32,10 @@ def known(world, left=KEYS, right=None, more="", keys=("ed25519", "ecdsa256"), t
         ca = world.keys.ca("CA")
         for host in (one, other):
             host.add_file("x509ca/ca.pem", ca.pem)
+            host.add_file("x509ca/unused.pem", world.keys.ca("another CA").pem)
             host.add_file("x509/me.pem", ca.issue(host.key, host.name))
+    for host in (one, other):
+        prepare(host)
     world.start(one, other)
     return one, other
 
@@ -46,10 +52,64 @@ def test_keys(world, how):
     assert answer["asserted-id"] == answer["authorized-id"] == "left"
     assert answer["peer-fingerprint"] == left.key.fingerprint
     assert bytes.fromhex(answer["peer-key"]) == left.key.spki
+    assert "peer-certificate" not in answer and "trust-anchor" not in answer, "nobody wants them to be kept"
     for host, what in [(right, "ike"), (left, "child")]:
         rekeys(host, right if host is left else left, what, connection="known")
         assert agreed(left, right) == (endpoints, unique)
     assert unique
+
+
+def certificate(host, file):
+    """A certificate that a host has, as DER."""
+    return ssl.PEM_cert_to_DER_cert((host.swanctl_dir / file).read_text())
+
+
+def keeps_certificates(host):
+    serves(host)
+    host.btns["keep_certificates"] = "yes"
+
+
+def test_the_certificates_of_a_peer(world):
+    """Kept for applications if that is wanted: the peer's, and what it was validated to, of several that are trusted."""
+    left, right = known(world, CERTIFICATES, prepare=keeps_certificates, keys=("rsa4096", "ecdsa256"))
+    connects(left, "data")
+    for rekeyed in (False, True):
+        with Connection(left, right) as connection:
+            for host, peer, end in ((left, right, connection.client), (right, left, connection.server)):
+                found, answer = facts(host, end), of_flow(host, peer)
+                assert found.peer_certificate == certificate(peer, "x509/me.pem")
+                assert found.trust_anchor == certificate(host, "x509ca/ca.pem")
+                assert bytes.fromhex(answer["peer-certificate"]) == found.peer_certificate
+                assert bytes.fromhex(answer["trust-anchor"]) == found.trust_anchor
+        if not rekeyed:
+            rekeys(left, right, "ike", connection="known")
+    left.swanctl("--terminate", "--ike", "known")
+    right.wait_until(lambda: not right.sas(), "the SA is gone")
+    right.btns["keep_certificates"] = "no"
+    right.reload_options()
+    connects(left, "data")
+    assert "peer-certificate" in of_flow(left, right) and "peer-certificate" not in of_flow(right, left)
+
+
+def test_a_certificate_that_is_trusted_itself(world):
+    """It is its own trust anchor, and a key has none."""
+    key = world.keys.key()
+    pem = world.keys.self_signed(key, "left")
+
+    def has_it(host):
+        keeps_certificates(host)
+        host.add_file("x509/me.pem" if host.name == "left" else "x509/peer.pem", pem)
+
+    left, right = known(
+        world, {"LOCAL": CERTIFICATES["LOCAL"], "REMOTE": KEYS["REMOTE"]},
+        {"LOCAL": KEYS["LOCAL"], "REMOTE": "auth = pubkey\n\t\t\tcerts = peer.pem"}, keys=(key, "ecdsa256"), prepare=has_it)
+    connects(left, "data")
+    answer = of_flow(right, left)
+    assert answer["peer-method"] == "certificate"
+    assert bytes.fromhex(answer["peer-certificate"]) == bytes.fromhex(answer["trust-anchor"]) == certificate(right, "x509/peer.pem")
+    answer = of_flow(left, right)
+    assert answer["peer-method"] == "public-key"
+    assert "peer-certificate" not in answer and "trust-anchor" not in answer
 
 
 def test_a_shared_secret(world):

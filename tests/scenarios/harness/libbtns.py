@@ -107,6 +107,8 @@ class Channel:
     nat: tuple
     established: int
     peer_key: bytes
+    peer_certificate: bytes
+    trust_anchor: bytes
     bindings: dict
     """by type and form, None for those that there are not"""
     reasons: dict
@@ -138,7 +140,7 @@ def _channel(handle):
         METHODS[info.local_method], METHODS[info.peer_method], info.asserted_id.decode(), info.authorized_id.decode(),
         fingerprint("local"), fingerprint("peer"), tuple(_address(side) for side in info.inner),
         tuple(_address(side) for side in info.outer), (bool(info.local_nat), bool(info.peer_nat)), info.established,
-        _bytes("btns_peer_key", handle),
+        *(_bytes(f"btns_{what}", handle) for what in ("peer_key", "peer_certificate", "trust_anchor")),
         {(kind, form): _bytes("btns_binding", handle, kind, form) for kind in types for form in (BARE, PREFIXED)},
         {kind: library().btns_binding_reason(handle, kind).decode() for kind in types},
     )

@@ -333,11 +333,13 @@ typedef struct btns_options_t
 	unsigned ikesa_limit;
 	/** log lines per reason and second */
 	unsigned log_rate;
+	/** keep the X.509 certificates of authenticated peers, for applications */
+	bool keep_certificates;
 } btns_options_t;
 
 /** Defaults: rsa_min 2048, all types, all encodings but OpenIKED's, 1000 peers, 16 per source, 500 half-open ones, 16
  * per source, 16 children, 250 ms per second for keys, 50 per source, 60 requests per minute, 3600 s idle, 60 s
- * childless, no ikesa_limit, 5 log lines. */
+ * childless, no ikesa_limit, 5 log lines, no certificates kept. */
 void btns_options_default(btns_options_t *out);
 
 /** charon.plugins.btns-null.* */
@@ -849,6 +851,8 @@ btns_status_t btns_audit(btns_core_t *core, btns_evict_cb_t evict, void *user);
 #define BTNS_BINDING_LEN 32
 /** Longest SubjectPublicKeyInfo that is kept of a side, octets; longer ones count as not known. */
 #define BTNS_SIDE_KEY_MAX 4096
+/** Largest X.509 certificate that is kept, octets; of larger ones nothing is known. */
+#define BTNS_CERTIFICATE_MAX 4096
 
 /** The body of an IDx or AUTH payload: what follows the generic header. */
 typedef struct btns_body_t
@@ -911,9 +915,17 @@ typedef struct btns_root_t
 	const char *authorized_id;
 	btns_side_t local;
 	btns_side_t peer;
+	/** the X.509 certificate of the key that the peer signed with in its only round, and the one that it was validated
+	 * to, which is the same if it is trusted itself: DER, empty if there is none. Not kept of a BTNS peer, or unless
+	 * btns_keeps_certificates() */
+	btns_bytes_t certificate;
+	btns_bytes_t trust_anchor;
 	/** seconds since the epoch */
 	int64_t established;
 } btns_root_t;
+
+/** Are certificates kept (RFC 5660 2)? FALSE on failure. */
+bool btns_keeps_certificates(btns_core_t *core);
 
 /** An IKE_SA is authenticated; not called for rekeyed ones. */
 btns_status_t btns_sa_root(btns_core_t *core, uint32_t sa, const btns_root_t *root);
@@ -1011,6 +1023,9 @@ typedef struct btns_channel_info_t
 	const uint8_t *peer_fingerprint;
 	/** canonical SubjectPublicKeyInfo, empty if there is none */
 	btns_bytes_t peer_key;
+	/** X.509, DER, of an authenticated peer; empty if they are not kept */
+	btns_bytes_t peer_certificate;
+	btns_bytes_t trust_anchor;
 	btns_outer_t outer;
 	int64_t established;
 	btns_binding_info_t endpoints;
