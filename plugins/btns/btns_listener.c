@@ -820,6 +820,71 @@ static void described_free(described_t *this)
 }
 
 /**
+ * Remove selectors from a list.
+ *
+ * @param left_out		TRUE for each that goes, in the order of the list
+ */
+static void leave_out(linked_list_t *list, bool *left_out)
+{
+	enumerator_t *enumerator;
+	traffic_selector_t *ts;
+
+	enumerator = list->create_enumerator(list);
+	while (enumerator->enumerate(enumerator, &ts))
+	{
+		if (*left_out++)
+		{
+			list->remove_at(list, enumerator);
+			ts->destroy(ts);
+		}
+	}
+	enumerator->destroy(enumerator);
+}
+
+/**
+ * A stranger asks for selectors of which some would take latched connections:
+ * leave these out, if what is left may be its own.
+ *
+ * @param described		CHILD_SA, described anew
+ * @return				TRUE if there is something left
+ */
+static bool narrow_latched(private_btns_listener_t *this, ike_sa_t *ike_sa,
+						   child_sa_t *child_sa, linked_list_t *local,
+						   linked_list_t *remote, described_t *described,
+						   btns_reason_t *reason)
+{
+	uint32_t sa = ike_sa->get_unique_id(ike_sa);
+	bool installing = described->child.installing, *locals, *remotes, ok;
+	u_int count;
+
+	locals = calloc(described->child.local_count + 1, sizeof(bool));
+	remotes = calloc(described->child.remote_count + 1, sizeof(bool));
+	ok = locals && remotes &&
+		 btns_child_narrow(this->core, sa, &described->child, locals,
+						   remotes) == BTNS_STATUS_OK;
+	if (ok)
+	{
+		count = local->get_count(local) + remote->get_count(remote);
+		leave_out(local, locals);
+		leave_out(remote, remotes);
+		count -= local->get_count(local) + remote->get_count(remote);
+		described_free(described);
+		ok = describe_child(ike_sa, child_sa, local, remote, described);
+		described->child.installing = installing;
+		ok = btns_child_authorize(this->core, sa, &described->child, evict_cb,
+								  this, reason) == BTNS_STATUS_OK && ok;
+		if (ok)
+		{
+			DBG1(DBG_CFG, "btns: %u of the traffic selectors that a stranger "
+				 "asks for are left out: connections are latched there", count);
+		}
+	}
+	free(locals);
+	free(remotes);
+	return ok;
+}
+
+/**
  * Empty a list of traffic selectors: this is how a hook says no.
  */
 static void empty(linked_list_t *list)
@@ -907,6 +972,12 @@ METHOD(listener_t, narrow, bool,
 			 btns_child_authorize(this->core, ike_sa->get_unique_id(ike_sa),
 								  &described.child, evict_cb, this,
 								  &reason) == BTNS_STATUS_OK;
+	}
+	if (!ok && type == NARROW_RESPONDER && described.child.btns &&
+		reason == BTNS_REASON_LATCHED)
+	{
+		ok = narrow_latched(this, ike_sa, child_sa, local, remote, &described,
+							&reason);
 	}
 	if (described.child.btns)
 	{

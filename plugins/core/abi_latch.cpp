@@ -126,6 +126,28 @@ void btns_latches_stop(btns_core_t *core)
 				 });
 }
 
+btns_status_t btns_child_narrow(btns_core_t *core, uint32_t sa, const btns_child_t *child, bool *local, bool *remote)
+{
+	return guard(__func__,
+				 [&]
+				 {
+					 if (core == nullptr || child == nullptr || local == nullptr || remote == nullptr ||
+						 !btns::is_valid(*child))
+					 {
+						 return BTNS_STATUS_INVALID;
+					 }
+					 const auto latches = child->btns ? core->core.latches() : nullptr;
+					 const auto left_out = latches ? latches->narrow(sa, *child) : std::nullopt;
+					 if (!left_out)
+					 {
+						 return BTNS_STATUS_REFUSED;
+					 }
+					 std::ranges::copy(left_out->local, local);
+					 std::ranges::copy(left_out->remote, remote);
+					 return BTNS_STATUS_OK;
+				 });
+}
+
 btns_status_t btns_latches_before_install(btns_core_t *core, uint32_t sa, const btns_child_t *child,
 										  const btns_latches_sa_t *kernel, btns_reason_t *reason)
 {

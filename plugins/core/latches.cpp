@@ -174,6 +174,9 @@ bool is_same(const Channel &a, const Channel &b)
 		   same_end(a.peer, b.peer);
 }
 
+/** Selectors, of both sides, of a CHILD_SA that is narrowed: each is compared with all latches. */
+constexpr size_t narrowed_max = 16;
+
 /** As decide_child() gets it: what is known at that time. */
 bool is_known(const btns_child_t &child)
 {
@@ -1165,27 +1168,62 @@ bool Latches::takes_latched(uint32_t sa, const btns_child_t &child) noexcept
 		{
 			return false;
 		}
-		const LatchSas::Entry entry = describe(sa, child, btns_latches_sa_t{});
-		LatchSa facts = entry.facts();
-		if (is_known(child) || !entry.congruence)
-		{
-			return database_.has_conflict(facts);
-		}
-		// whoever it is, nothing else is known yet
-		facts.congruence = nullptr;
-		return std::ranges::any_of(database_.conflicts(facts),
-								   [&](LatchId id)
-								   {
-									   const auto info = database_.inquire(id);
-									   return !info || !info->congruence ||
-											  info->congruence->peer != entry.congruence->peer ||
-											  info->congruence->local != entry.congruence->local;
-								   });
+		return takes_latched(describe(sa, child, btns_latches_sa_t{}), is_known(child));
 	}
 	catch (const std::exception &)
 	{
 		return true;
 	}
+}
+
+bool Latches::takes_latched(const LatchSas::Entry &entry, bool known) const
+{
+	LatchSa facts = entry.facts();
+	if (known || !entry.congruence)
+	{
+		return database_.has_conflict(facts);
+	}
+	// whoever it is, nothing else is known yet
+	facts.congruence = nullptr;
+	return std::ranges::any_of(database_.conflicts(facts),
+							   [&](LatchId id)
+							   {
+								   const auto info = database_.inquire(id);
+								   return !info || !info->congruence ||
+										  info->congruence->peer != entry.congruence->peer ||
+										  info->congruence->local != entry.congruence->local;
+							   });
+}
+
+std::optional<LatchNarrowing> Latches::narrow(uint32_t sa, const btns_child_t &child)
+{
+	const Lock lock(mutex_);
+	if (!latches_enforced || table_ == nullptr || child.local_count + child.remote_count > narrowed_max)
+	{
+		return std::nullopt;
+	}
+	const LatchSas::Entry entry = describe(sa, child, btns_latches_sa_t{});
+	const bool known = is_known(child);
+	if (!takes_latched(entry, known))
+	{
+		return std::nullopt;
+	}
+	for (const bool local : {false, true})
+	{
+		LatchNarrowing out{std::vector<bool>(entry.local.size()), std::vector<bool>(entry.remote.size())};
+		std::vector<bool> &left_out = local ? out.local : out.remote;
+		LatchSas::Entry one = entry;
+		for (size_t i = 0; i < left_out.size(); i++)
+		{
+			(local ? one.local : one.remote) = {(local ? entry.local : entry.remote)[i]};
+			left_out[i] = takes_latched(one, known);
+		}
+		if (std::ranges::find(left_out, false) != left_out.end())
+		{
+			return out;
+		}
+	}
+	return std::nullopt;
 }
 
 /**

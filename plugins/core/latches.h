@@ -57,6 +57,13 @@ struct LatchAcquire
 	bool narrow = false;
 };
 
+/** Which selectors of a CHILD_SA are left out. */
+struct LatchNarrowing
+{
+	std::vector<bool> local;
+	std::vector<bool> remote;
+};
+
 /** What is known of a latch, for people. */
 struct LatchView
 {
@@ -99,6 +106,12 @@ public:
 	 * is not known yet (mode BTNS_MODE_NONE) makes no difference. TRUE on failure.
 	 */
 	[[nodiscard]] bool takes_latched(uint32_t sa, const btns_child_t &child) noexcept;
+	/**
+	 * If it would, which selectors to leave out so that it does not (RFC 5660 2.3): whole ones, since what is cut out
+	 * of one is neither prefix nor mask. Nothing if it would not, nothing would be left, or there are many of them. May
+	 * throw std::bad_alloc.
+	 */
+	[[nodiscard]] std::optional<LatchNarrowing> narrow(uint32_t sa, const btns_child_t &child);
 	/**
 	 * A CHILD_SA is about to be installed. A stranger's that conflicts with a latch is refused, with LATCHED; for an
 	 * authenticated peer's the latches break, and when this returns no packet of their connections passes. On failure a
@@ -273,6 +286,8 @@ private:
 	[[nodiscard]] LatchSas::Entry describe(uint32_t sa, const btns_child_t &child,
 										   const btns_latches_sa_t &kernel) const;
 	void look_at_policies(LatchId id, Entry &entry);
+	/** @param known	it is known what kind of SA it is, too */
+	[[nodiscard]] bool takes_latched(const LatchSas::Entry &sa, bool known) const;
 	[[nodiscard]] bool demands_for_another(const LatchSas::Entry &sa) const;
 	btns_reason_t install(uint32_t sa, const btns_child_t &child, const btns_latches_sa_t &kernel);
 

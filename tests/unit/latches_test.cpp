@@ -574,6 +574,82 @@ TEST(LatchesTest, a_stranger_never_breaks_a_latch)
 		});
 }
 
+TEST(LatchesTest, of_a_strangers_selectors_those_that_take_latched_connections_are_left_out)
+{
+	RUN_IN_OWN_NETWORK(
+		[]
+		{
+			LatchWorld world;
+			world.up(alice);
+			ASSERT_EQ(world.install(alice, {1, 11}), BTNS_REASON_NONE);
+			const Pair pair = connection();
+			ASSERT_EQ(latch(world, pair.mine).state, LatchState::established);
+			world.remove(alice, {1, 11});
+			btns_sa_drop(world.world, alice.sa);
+			world.up(stranger);
+
+			const uint16_t port = endpoint_of(pair.other).port;
+			const auto tcp = [](const char *address, uint16_t from, uint16_t to)
+			{
+				btns_ts_t selector = ts(address, from, to);
+				selector.protocol = IPPROTO_TCP;
+				return selector;
+			};
+			const btns_ts_t latched = tcp(there, port, port);
+			const auto next = static_cast<uint16_t>(port ^ 1);
+			const btns_ts_t beside = tcp(there, next, next);
+			const btns_ts_t everything = ts(there);
+			const btns_ts_t from_here = ts(here);
+			const btns_ts_t another = ts("10.99.0.2");
+			using Selectors = std::vector<btns_ts_t>;
+			using Which = std::vector<bool>;
+			const auto narrow = [&](const Selectors &local, const Selectors &remote)
+			{
+				const btns_addr_t host = btns::test::addr(there);
+				btns_child_t child = to_child(stranger, {2, 12}, host);
+				child.mode = BTNS_MODE_NONE;
+				child.local = local.data();
+				child.local_count = local.size();
+				child.remote = remote.data();
+				child.remote_count = remote.size();
+				std::array<bool, 64> locals{};
+				std::array<bool, 64> remotes{};
+				const btns_status_t status =
+					btns_child_narrow(world.world, stranger.sa, &child, locals.data(), remotes.data());
+				const auto which = [&](const auto &flags, size_t count) {
+					return status == BTNS_STATUS_OK ? Which(flags.begin(), flags.begin() + static_cast<long>(count))
+													: Which();
+				};
+				return std::pair(which(locals, local.size()), which(remotes, remote.size()));
+			};
+			const std::pair<Which, Which> cannot;
+			EXPECT_EQ(narrow({from_here}, {latched, beside}), std::pair(Which{false}, Which({true, false})));
+			EXPECT_EQ(narrow({from_here, another}, {beside, everything, latched}),
+					  std::pair(Which({false, false}), Which({false, true, true})));
+			EXPECT_EQ(narrow({from_here, another}, {everything}), std::pair(Which({true, false}), Which{false}));
+			EXPECT_EQ(narrow({another, from_here}, {everything, latched}),
+					  std::pair(Which({false, true}), Which({false, false})));
+			EXPECT_EQ(narrow({from_here}, {latched}), cannot) << "nothing would be left";
+			EXPECT_EQ(narrow({from_here}, {everything}), cannot) << "one is not cut";
+			EXPECT_EQ(narrow({from_here, from_here}, {everything, latched}), cannot);
+			EXPECT_EQ(narrow({from_here}, {beside, beside}), cannot) << "there is nothing to do";
+			EXPECT_EQ(narrow({from_here}, Selectors(14, beside)), cannot);
+			Selectors many(14, beside);
+			many.push_back(latched);
+			EXPECT_EQ(narrow({from_here}, many).second.size(), many.size());
+			many.push_back(latched);
+			EXPECT_EQ(narrow({from_here}, many), cannot) << "there are too many to look at each";
+			// who is authenticated gets what policy gives it
+			const btns_addr_t host = btns::test::addr(there);
+			btns_child_t known = to_child(alice, {3, 13}, host);
+			bool none = false;
+			EXPECT_EQ(btns_child_narrow(world.world, alice.sa, &known, &none, &none), BTNS_STATUS_REFUSED);
+			EXPECT_EQ(btns_child_narrow(world.world, alice.sa, nullptr, &none, &none), BTNS_STATUS_INVALID);
+			EXPECT_EQ(btns_child_narrow(nullptr, alice.sa, &known, &none, &none), BTNS_STATUS_INVALID);
+			EXPECT_EQ(btns_child_narrow(world.world, alice.sa, &known, nullptr, &none), BTNS_STATUS_INVALID);
+		});
+}
+
 TEST(LatchesTest, a_stranger_that_comes_again_is_who_it_was)
 {
 	RUN_IN_OWN_NETWORK(

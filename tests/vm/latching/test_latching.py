@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH openssl-exception
 """RFC 5660 with the kernel's ESP: a connection stays with the peer that it began with, at its protection, or stops."""
 
+import socket
+
 import pytest
 from harness.checks import connects, rekeys
 from harness.latches import Application, Failed, nothing_is_left, socket_policies
 
 import xfrm
-from worlds import CLIENT, PORT, SERVER, THIRD, Connected, cannot_send, client_conf, give_back, one, pair, takes_address
+from worlds import CLIENT, PORT, SERVER, THIRD, Connected, cannot_send, client_conf, give_back, one, pair, server_conf, takes_address
 
 
 def test_a_connection_is_latched(world):
@@ -107,6 +109,36 @@ def test_a_stranger_takes_the_clients_address(world):
         both.client("send", "c", text="back again")
         assert both.server("receive", "s", size=10, timeout=40)["text"] == "back again"
         assert both.client("receive", "c", size=19, timeout=40)["text"] == "for the client only"
+
+
+def test_a_stranger_gets_what_is_not_latched(world):
+    """Of the selectors that it asks for those that take a latched connection are left out, whole."""
+    both_ports = f"dynamic[tcp/{PORT}], dynamic[tcp/{PORT + 1}]"
+    left, right = pair(world, right_conf=server_conf(world).replace(f"dynamic[tcp/{PORT}]", both_ports, 1))
+    asks = client_conf(world, start="none").replace(f"dynamic[tcp/{PORT}]", both_ports, 1)
+    assert both_ports in asks
+    with Connected(left, right) as both:
+        both.exchanges()
+        third = takes_address(world, left, right, conf=asks)
+        capture = world.capture()
+        both.server("send", "s", text="for the client only")
+        connects(third, "app")
+        (child,) = right.sa("strangers")["child-sas"].values()
+        assert child["local-ts"] == [f"{SERVER}/32[tcp/{PORT + 1}]"], child
+        assert "are left out: connections are latched there" in right.log()
+        rekeys(third, right, "child", child="app")
+        (child,) = right.sa("strangers")["child-sas"].values()
+        assert child["local-ts"] == [f"{SERVER}/32[tcp/{PORT + 1}]"], child
+        with right.namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as listener, \
+                third.namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            listener.bind((SERVER, PORT + 1))
+            listener.listen()
+            client.settimeout(20)
+            client.connect((SERVER, PORT + 1))
+        assert both.server("events", timeout=1)["events"] == []
+        capture.stop()
+        assert not capture.count("other", SERVER, CLIENT)
+        assert one(right, "established")
 
 
 def test_the_application_is_killed(world):

@@ -830,6 +830,15 @@ typedef struct btns_child_t
  */
 btns_status_t btns_child_authorize(btns_core_t *core, uint32_t sa, const btns_child_t *child, btns_evict_cb_t evict,
 								   void *user, btns_reason_t *reason);
+/**
+ * Narrow a BTNS peer's CHILD_SA that btns_child_authorize() refuses with LATCHED, so that it leaves latched connections
+ * alone (RFC 5660 2.3): what is left has to be decided over again.
+ *
+ * @param local		child->local_count elements, set to TRUE for selectors to be left out
+ * @param remote	child->remote_count elements
+ * @return			REFUSED if that cannot be done by leaving out whole selectors
+ */
+btns_status_t btns_child_narrow(btns_core_t *core, uint32_t sa, const btns_child_t *child, bool *local, bool *remote);
 /** A CHILD_SA came up: checks again as above and puts it into the index. REFUSED means: destroy it. */
 btns_status_t btns_child_up(btns_core_t *core, uint32_t sa, const btns_child_t *child, btns_evict_cb_t evict,
 							void *user, btns_reason_t *reason);
