@@ -1215,7 +1215,7 @@ std::optional<LatchNarrowing> Latches::narrow(uint32_t sa, const btns_child_t &c
 		LatchSas::Entry one = entry;
 		for (size_t i = 0; i < left_out.size(); i++)
 		{
-			(local ? one.local : one.remote) = {(local ? entry.local : entry.remote)[i]};
+			(local ? one.local : one.remote).assign(1, (local ? entry.local : entry.remote)[i]);
 			left_out[i] = takes_latched(one, known);
 		}
 		if (std::ranges::find(left_out, false) != left_out.end())
