@@ -9,6 +9,7 @@
 
 #include "btns/core.h"
 #include "core_state.h"
+#include "cursor.h"
 #include "guard.h"
 #include "name_index.h"
 #include "reqids.h"
@@ -44,6 +45,22 @@ struct btns_evidence_t
 
 namespace btns
 {
+
+/** Octets of the ABI, as the core has them; the caller's. */
+inline Bytes view(const btns_bytes_t &bytes)
+{
+	return {bytes.ptr, bytes.len};
+}
+
+inline btns_bytes_t view(Bytes bytes)
+{
+	return {bytes.data(), bytes.size()};
+}
+
+inline bool is_valid(const btns_bytes_t &bytes)
+{
+	return bytes.ptr != nullptr || bytes.len == 0;
+}
 
 /** guard() for a function that sets a reason: also one for a status that is no answer. */
 template <typename Body>

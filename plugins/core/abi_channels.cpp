@@ -10,6 +10,8 @@
 #include "latches.h"
 
 using btns::guard;
+using btns::is_valid;
+using btns::view;
 
 static_assert(BTNS_BINDING_LEN == std::tuple_size_v<btns::Binding>);
 static_assert(BTNS_SIDE_KEY_MAX == btns::key_info_max);
@@ -18,25 +20,10 @@ static_assert(BTNS_CERTIFICATE_MAX == btns::certificate_max);
 namespace
 {
 
-btns::Bytes view(const btns_bytes_t &bytes)
-{
-	return {bytes.ptr, bytes.len};
-}
-
-btns_bytes_t bytes_of(btns::Bytes bytes)
-{
-	return {bytes.data(), bytes.size()};
-}
-
-bool is_valid(const btns_bytes_t &bytes)
-{
-	return bytes.ptr != nullptr || bytes.len == 0;
-}
-
 /** May be NULL. */
 bool is_valid(const btns_body_t *body)
 {
-	return body == nullptr || is_valid(body->data);
+	return body == nullptr || btns::is_valid(body->data);
 }
 
 btns_binding_info_t show(btns::BindingType type, const btns::BindingAnswer &answer)
@@ -117,9 +104,9 @@ btns_channel_info_t btns::to_info(const Channel &channel)
 	info.authorized_id = channel.authorized_id.c_str();
 	info.local_fingerprint = channel.local_fingerprint ? channel.local_fingerprint->data() : nullptr;
 	info.peer_fingerprint = channel.peer_fingerprint ? channel.peer_fingerprint->data() : nullptr;
-	info.peer_key = bytes_of(channel.peer_key);
-	info.peer_certificate = bytes_of(channel.certificate());
-	info.trust_anchor = bytes_of(channel.trust_anchor());
+	info.peer_key = view(channel.peer_key);
+	info.peer_certificate = view(channel.certificate());
+	info.trust_anchor = view(channel.trust_anchor());
 	info.outer = {btns::to_abi(channel.local.address),
 				  btns::to_abi(channel.peer.address),
 				  channel.local.port,

@@ -5,36 +5,16 @@
  */
 #include <algorithm>
 
-#include "btns/core.h"
+#include "abi.h"
 #include "cert_encodings.h"
-#include "guard.h"
 #include "key.h"
 #include "key_id.h"
 #include "reason.h"
 #include "version.h"
 #include "x509.h"
 
-namespace
-{
-
-using btns::Bytes;
-
-bool is_valid(btns_bytes_t bytes)
-{
-	return bytes.ptr != nullptr || bytes.len == 0;
-}
-
-Bytes view(btns_bytes_t bytes)
-{
-	return {bytes.ptr, bytes.len};
-}
-
-btns_bytes_t view(Bytes bytes)
-{
-	return {bytes.data(), bytes.size()};
-}
-
-} // namespace
+using btns::is_valid;
+using btns::view;
 
 extern "C" {
 

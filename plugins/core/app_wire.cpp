@@ -42,12 +42,19 @@ public:
 		number(value, size);
 	}
 
+	/** Unless there are none. */
+	void add_some(wire::Tag tag, Bytes value)
+	{
+		if (!value.empty())
+		{
+			add(tag, value);
+		}
+	}
+
 	void add_text(wire::Tag tag, std::string_view text)
 	{
-		if (const std::string clean = app_text(text, wire::text_max); !clean.empty())
-		{
-			add(tag, Bytes(reinterpret_cast<const uint8_t *>(clean.data()), clean.size()));
-		}
+		const std::string clean = app_text(text, wire::text_max);
+		add_some(tag, Bytes(reinterpret_cast<const uint8_t *>(clean.data()), clean.size()));
 	}
 
 	void add_address(wire::Tag tag, const Address &address, uint16_t port)
@@ -114,21 +121,12 @@ void add_channel(Writer &writer, const Channel &channel)
 		writer.add_address(Tag::outer_peer, channel.peer.address, channel.peer.port);
 	}
 	writer.add(Tag::established, static_cast<uint64_t>(channel.established), 8);
-	if (!channel.peer_key.empty())
-	{
-		writer.add(Tag::peer_key, channel.peer_key);
-	}
+	writer.add_some(Tag::peer_key, channel.peer_key);
 	writer.add_binding(Tag::endpoints_binding, Tag::endpoints_reason, channel.endpoints);
 	writer.add_binding(Tag::unique_binding, Tag::unique_reason, channel.unique);
 	// last, so that it is they that there is no room for
-	for (const auto &[tag, octets] : {std::pair(Tag::peer_certificate, channel.certificate()),
-									  std::pair(Tag::trust_anchor, channel.trust_anchor())})
-	{
-		if (!octets.empty())
-		{
-			writer.add(tag, octets);
-		}
-	}
+	writer.add_some(Tag::peer_certificate, channel.certificate());
+	writer.add_some(Tag::trust_anchor, channel.trust_anchor());
 }
 
 btns_latch_state_t to_public(LatchState state)

@@ -235,6 +235,14 @@ Endpoint endpoint_of(const Descriptor &socket)
 	return {found->flow.local, found->flow.local_port, false};
 }
 
+/** The selector of one port of a host. */
+btns_ts_t tcp_port(const char *address, uint16_t port)
+{
+	btns_ts_t selector = ts(address, port, port);
+	selector.protocol = IPPROTO_TCP;
+	return selector;
+}
+
 bool passes(const Pair &pair)
 {
 	return try_send(pair.mine.get()) == 0 && receives(pair.other.get()) && try_send(pair.other.get()) == 0 &&
@@ -589,15 +597,8 @@ TEST(LatchesTest, of_a_strangers_selectors_those_that_take_latched_connections_a
 			world.up(stranger);
 
 			const uint16_t port = endpoint_of(pair.other).port;
-			const auto tcp = [](const char *address, uint16_t from, uint16_t to)
-			{
-				btns_ts_t selector = ts(address, from, to);
-				selector.protocol = IPPROTO_TCP;
-				return selector;
-			};
-			const btns_ts_t latched = tcp(there, port, port);
-			const auto next = static_cast<uint16_t>(port ^ 1);
-			const btns_ts_t beside = tcp(there, next, next);
+			const btns_ts_t latched = tcp_port(there, port);
+			const btns_ts_t beside = tcp_port(there, static_cast<uint16_t>(port ^ 1));
 			const btns_ts_t everything = ts(there);
 			const btns_ts_t from_here = ts(here);
 			const btns_ts_t another = ts("10.99.0.2");
@@ -965,9 +966,8 @@ TEST(LatchesTest, a_narrow_one_has_its_suite_latched)
 			EXPECT_EQ(made.state, LatchState::larval) << "there is a wide SA only";
 			EXPECT_TRUE(world.latches->wait_acquire()->narrow);
 			Sa narrow{2, 12};
-			narrow.local = ts(here, endpoint_of(pair.mine).port, endpoint_of(pair.mine).port);
-			narrow.remote = ts(there, endpoint_of(pair.other).port, endpoint_of(pair.other).port);
-			narrow.local.protocol = narrow.remote.protocol = IPPROTO_TCP;
+			narrow.local = tcp_port(here, endpoint_of(pair.mine).port);
+			narrow.remote = tcp_port(there, endpoint_of(pair.other).port);
 			ASSERT_EQ(world.install(alice, narrow), BTNS_REASON_NONE);
 			const LatchAnswer now = world.latches->connected(owner, made.id, pair.mine.get());
 			EXPECT_EQ(now.state, LatchState::established) << now.text;
